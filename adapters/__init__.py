@@ -1,0 +1,1 @@
+"""The only code that knows eventsourcing, psycopg, kafka-python, files and clocks."""

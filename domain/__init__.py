@@ -1,0 +1,1 @@
+"""The rules of a master agency: pure, no clock, no I/O."""

@@ -1,0 +1,479 @@
+"""Payouts: money actually sent. A fact once sent; a correction changes the next payout, never this one.
+
+    pay run:  PayRunProposed ──▶ proposed ── PayRunApproved ──▶ approved ── PayRunReleased ──▶ released
+                                     └───────────── PayRunWithdrawn ◀──────┘
+    payout:   PayoutProposed ──▶ proposed ── PayoutReleased ──▶ released ── PayoutSettled ──▶ settled
+                  └─ PayoutWithdrawn               └─────── PayoutReturned ◀──────┘
+
+Units: minor units of the payout's currency. An amount is what the agent had earned up to one ledger position less
+everything in the agent's own stream that was not returned or withdrawn; so the balance after a correction is the
+true-up. All payouts of one agent meet in one stream: two clerks cannot pay the same cents twice.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date
+from typing import Annotated, Any, Literal, assert_never
+
+from pydantic import Field
+
+from domain.ids import AgentId, PayRunId, agent_stream, pay_run_stream, payouts_stream
+from domain.message import Actor, Command, Context, Event, Model, Refused, Streams
+from domain.money import Currency, show
+
+
+class Earned(Model):
+    """What the ledger says an agent had earned, all shares together, as known at the pay run's position."""
+
+    agent: AgentId
+    currency: Currency
+    earned_minor: int
+
+
+class PayoutLine(Model):
+    agent: AgentId
+    currency: Currency
+    earned_minor: int
+    paid_minor: int
+    amount_minor: int
+
+
+class CarriedLine(Model):
+    """A balance that is not paid now, and why."""
+
+    agent: AgentId
+    currency: Currency
+    balance_minor: int
+    carried_because: Literal["below the minimum", "negative", "nothing owed"]
+    minimum_payout_minor: int
+
+
+# -- events
+
+
+class PayRunProposed(Event, topic="pay_run.proposed"):
+    """``as_known_at``: the ledger position that the figures were taken from."""
+
+    pay_run: PayRunId
+    as_known_at: int
+    payouts: tuple[PayoutLine, ...]
+    carried: tuple[CarriedLine, ...]
+    proposed_by: Actor
+
+
+class PayRunApproved(Event, topic="pay_run.approved"):
+    pay_run: PayRunId
+    approved_by: Actor
+
+
+class PayRunWithdrawn(Event, topic="pay_run.withdrawn"):
+    pay_run: PayRunId
+
+
+class PayRunReleased(Event, topic="pay_run.released"):
+    pay_run: PayRunId
+
+
+class PayoutProposed(Event, topic="payout.proposed"):
+    agent: AgentId
+    pay_run: PayRunId
+    as_known_at: int
+    currency: Currency
+    earned_minor: int
+    paid_minor: int
+    amount_minor: int
+
+
+class PayoutWithdrawn(Event, topic="payout.withdrawn"):
+    agent: AgentId
+    pay_run: PayRunId
+    currency: Currency
+    amount_minor: int
+
+
+class PayoutReleased(Event, topic="payout.released"):
+    agent: AgentId
+    pay_run: PayRunId
+    currency: Currency
+    amount_minor: int
+    approved_by: Actor
+
+
+class PayoutSettled(Event, topic="payout.settled"):
+    agent: AgentId
+    pay_run: PayRunId
+    currency: Currency
+    amount_minor: int
+
+
+class PayoutReturned(Event, topic="payout.returned"):
+    """The money came back, from the way or from the bank."""
+
+    agent: AgentId
+    pay_run: PayRunId
+    currency: Currency
+    amount_minor: int
+    returned_because: str
+    was_settled: bool
+
+
+PayRunEvent = PayRunProposed | PayRunApproved | PayRunWithdrawn | PayRunReleased
+PayoutEvent = PayoutProposed | PayoutWithdrawn | PayoutReleased | PayoutSettled | PayoutReturned
+
+# -- commands
+
+
+class ProposePayRun(Command, do="propose_pay_run"):
+    """``figures``, ``as_known_at`` and ``ledger_position`` are read from the ledger when the command is handled."""
+
+    pay_run: PayRunId
+    agents: Annotated[tuple[AgentId, ...], Field(max_length=100_000)] = ()
+    """Whom to pay; left out, everybody."""
+    figures: tuple[Earned, ...] | None = None
+    as_known_at: int | None = None
+    ledger_position: int | None = None
+    effective_on: date | None = None
+
+    def streams(self, known: Mapping[str, Any]) -> Streams:
+        agents = [earned.agent for earned in self.figures or ()]
+        return Streams(
+            (pay_run_stream(self.pay_run), *sorted({payouts_stream(a) for a in agents})),
+            tuple(sorted({agent_stream(a) for a in agents})),
+        )
+
+
+class ApprovePayRun(Command, do="approve_pay_run"):
+    pay_run: PayRunId
+    effective_on: date | None = None
+
+    def streams(self, known: Mapping[str, Any]) -> Streams:
+        return Streams((pay_run_stream(self.pay_run),))
+
+
+def _run_and_payouts(pay_run: str, known: Mapping[str, Any]) -> Streams:
+    run: PayRun = known.get(pay_run_stream(pay_run), EMPTY_RUN)
+    agents = {line.agent for line in run.proposed.payouts} if run.proposed else set()
+    return Streams((pay_run_stream(pay_run), *sorted(payouts_stream(a) for a in agents)))
+
+
+class WithdrawPayRun(Command, do="withdraw_pay_run"):
+    pay_run: PayRunId
+    effective_on: date | None = None
+
+    def streams(self, known: Mapping[str, Any]) -> Streams:
+        return _run_and_payouts(self.pay_run, known)
+
+
+class ReleasePayRun(Command, do="release_pay_run"):
+    pay_run: PayRunId
+    effective_on: date | None = None
+
+    def streams(self, known: Mapping[str, Any]) -> Streams:
+        return _run_and_payouts(self.pay_run, known)
+
+
+class SettlePayout(Command, do="settle_payout"):
+    """The bank has confirmed one agent's payout of a pay run, or all of them."""
+
+    pay_run: PayRunId
+    agent: AgentId | None = None
+    effective_on: date | None = None
+
+    def streams(self, known: Mapping[str, Any]) -> Streams:
+        if self.agent is not None:
+            return Streams((payouts_stream(self.agent),))
+        everybody = _run_and_payouts(self.pay_run, known).writes
+        return Streams(everybody[1:], everybody[:1])
+
+
+class ReturnPayout(Command, do="return_payout"):
+    pay_run: PayRunId
+    agent: AgentId
+    returned_because: Annotated[str, Field(min_length=1, max_length=300)]
+    effective_on: date | None = None
+
+    def streams(self, known: Mapping[str, Any]) -> Streams:
+        return Streams((payouts_stream(self.agent),))
+
+
+PayRunCommand = ProposePayRun | ApprovePayRun | WithdrawPayRun | ReleasePayRun
+PayoutCommand = ProposePayRun | WithdrawPayRun | ReleasePayRun | SettlePayout | ReturnPayout
+
+# -- refusals
+
+
+class PayRunAlreadyProposed(Refused):
+    """A pay run is proposed once."""
+
+
+class PayRunUnknown(Refused):
+    """Only a proposed pay run is approved, withdrawn or released."""
+
+
+class PayRunNotProposed(Refused):
+    """A pay run is approved once, while it waits for approval."""
+
+
+class PayRunNotApproved(Refused):
+    """Nothing is sent before a second person has approved it."""
+
+
+class PayRunClosed(Refused):
+    """A pay run that was released or withdrawn is over."""
+
+
+class NothingToPay(Refused):
+    """Nobody's balance is above zero and at or above the minimum payout."""
+
+
+class LedgerBehind(Refused):
+    """Figures are taken from a ledger that has reached their position."""
+
+
+class EarlierProposalOpen(Refused):
+    """An agent's earlier payout is released or withdrawn before the next one is proposed."""
+
+
+class PayoutUnknown(Refused):
+    """The agent has no payout in this pay run."""
+
+
+class PayoutNotReleased(Refused):
+    """Only a payout on its way is settled."""
+
+
+class PayoutNotSent(Refused):
+    """Only a payout that was sent can come back, and once."""
+
+
+# -- state
+
+PayoutStatus = Literal["proposed", "withdrawn", "released", "settled", "returned"]
+
+
+@dataclass(frozen=True, slots=True)
+class PayRun:
+    proposed: PayRunProposed | None = None
+    status: Literal["none", "proposed", "approved", "withdrawn", "released"] = "none"
+    approved_by: Actor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Payout:
+    currency: str
+    amount_minor: int
+    status: PayoutStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Payouts:
+    """All payouts of one agent, by pay run and currency."""
+
+    by_run: Mapping[tuple[str, str], Payout] = field(default_factory=dict)
+
+    def paid_minor(self, currency: str) -> int:
+        """Everything proposed or sent in the currency that was not withdrawn or returned."""
+        counted = ("proposed", "released", "settled")
+        return sum(p.amount_minor for p in self.by_run.values() if p.currency == currency and p.status in counted)
+
+    def in_run(self, pay_run: str) -> list[Payout]:
+        return [payout for (run, _), payout in self.by_run.items() if run == pay_run]
+
+
+EMPTY_RUN = PayRun()
+EMPTY_PAYOUTS = Payouts()
+
+
+def evolve_run(run: PayRun, event: PayRunEvent) -> PayRun:
+    match event:
+        case PayRunProposed():
+            return replace(run, proposed=event, status="proposed")
+        case PayRunApproved():
+            return replace(run, status="approved", approved_by=event.approved_by)
+        case PayRunWithdrawn():
+            return replace(run, status="withdrawn")
+        case PayRunReleased():
+            return replace(run, status="released")
+        case _:
+            assert_never(event)
+
+
+def evolve_payouts(payouts: Payouts, event: PayoutEvent) -> Payouts:
+    status: PayoutStatus
+    match event:
+        case PayoutProposed():
+            status = "proposed"
+        case PayoutWithdrawn():
+            status = "withdrawn"
+        case PayoutReleased():
+            status = "released"
+        case PayoutSettled():
+            status = "settled"
+        case PayoutReturned():
+            status = "returned"
+        case _:
+            assert_never(event)
+    payout = Payout(event.currency, event.amount_minor, status)
+    return Payouts({**payouts.by_run, (event.pay_run, event.currency): payout})
+
+
+# -- decisions
+
+
+def decide_run(run: PayRun, command: PayRunCommand, context: Context) -> list[PayRunEvent]:
+    effective_on = command.effective_on or context.today
+    if isinstance(command, ProposePayRun):
+        return [_propose(run, command, context)]
+    if run.proposed is None:
+        raise PayRunUnknown(f"pay run {command.pay_run} is not proposed; propose it first")
+    match command:
+        case ApprovePayRun():
+            if run.status != "proposed":
+                raise PayRunNotProposed(f"pay run {command.pay_run} is {run.status} already")
+            context.require_second_person(run.proposed.proposed_by, f"pay run {command.pay_run}")
+            return [PayRunApproved(pay_run=command.pay_run, approved_by=context.actor, effective_on=effective_on)]
+        case WithdrawPayRun():
+            _still_open(run, command.pay_run)
+            return [PayRunWithdrawn(pay_run=command.pay_run, effective_on=effective_on)]
+        case ReleasePayRun():
+            _still_open(run, command.pay_run)
+            if run.status != "approved":
+                raise PayRunNotApproved(f"pay run {command.pay_run} is not approved; let a second person approve it")
+            return [PayRunReleased(pay_run=command.pay_run, effective_on=effective_on)]
+        case _:
+            assert_never(command)
+
+
+def decide_payouts(agent: str, payouts: Payouts, command: PayoutCommand, context: Context) -> list[PayoutEvent]:
+    """What a command means for one agent's payouts."""
+    effective_on = command.effective_on or context.today
+    events: list[PayoutEvent] = []
+    match command:
+        case ProposePayRun():
+            proposed = _propose(context.state(pay_run_stream(command.pay_run)), command, context)
+            events.extend(
+                PayoutProposed(
+                    agent=agent,
+                    pay_run=command.pay_run,
+                    as_known_at=proposed.as_known_at,
+                    currency=line.currency,
+                    earned_minor=line.earned_minor,
+                    paid_minor=line.paid_minor,
+                    amount_minor=line.amount_minor,
+                    effective_on=effective_on,
+                )
+                for line in proposed.payouts
+                if line.agent == agent
+            )
+        case WithdrawPayRun():
+            events.extend(
+                PayoutWithdrawn(**_same(agent, command.pay_run, payout, effective_on))
+                for payout in payouts.in_run(command.pay_run)
+            )
+        case ReleasePayRun():
+            run: PayRun = context.state(pay_run_stream(command.pay_run))
+            if run.approved_by is None:
+                raise PayRunNotApproved(f"pay run {command.pay_run} is not approved")
+            events.extend(
+                PayoutReleased(**_same(agent, command.pay_run, payout, effective_on), approved_by=run.approved_by)
+                for payout in payouts.in_run(command.pay_run)
+            )
+        case SettlePayout():
+            for payout in _sent(agent, payouts, command.pay_run):
+                if payout.status != "released":
+                    raise PayoutNotReleased(
+                        f"the payout of {agent} in {command.pay_run} is {payout.status}, not on its way"
+                    )
+                events.append(PayoutSettled(**_same(agent, command.pay_run, payout, effective_on)))
+        case ReturnPayout():
+            for payout in _sent(agent, payouts, command.pay_run):
+                if payout.status not in ("released", "settled"):
+                    raise PayoutNotSent(f"the payout of {agent} in {command.pay_run} is {payout.status}, not sent")
+                events.append(
+                    PayoutReturned(
+                        **_same(agent, command.pay_run, payout, effective_on),
+                        returned_because=command.returned_because,
+                        was_settled=payout.status == "settled",
+                    )
+                )
+        case _:
+            assert_never(command)
+    return events
+
+
+def _propose(run: PayRun, command: ProposePayRun, context: Context) -> PayRunProposed:
+    if run.proposed is not None:
+        raise PayRunAlreadyProposed(f"pay run {command.pay_run} is proposed already; give the next one its own id")
+    position, reached = command.as_known_at or 0, command.ledger_position or 0
+    if reached < position:
+        raise LedgerBehind(f"the ledger is at position {reached}, behind {position}; let the projectors catch up")
+    payouts: list[PayoutLine] = []
+    carried: list[CarriedLine] = []
+    for earned in command.figures or ():
+        line = _line(earned, command, context)
+        (payouts if isinstance(line, PayoutLine) else carried).append(line)  # type: ignore[arg-type]
+    if not payouts:
+        raise NothingToPay(f"pay run {command.pay_run} has nothing to pay as known at position {position}")
+    return PayRunProposed(
+        pay_run=command.pay_run,
+        as_known_at=position,
+        payouts=tuple(payouts),
+        carried=tuple(carried),
+        proposed_by=context.actor,
+        effective_on=command.effective_on or context.today,
+    )
+
+
+def _line(earned: Earned, command: ProposePayRun, context: Context) -> PayoutLine | CarriedLine:
+    payouts: Payouts = context.state(payouts_stream(earned.agent))
+    for (pay_run, _), payout in payouts.by_run.items():
+        if payout.status == "proposed":
+            raise EarlierProposalOpen(
+                f"{earned.agent} has {show(payout.amount_minor, payout.currency)} {payout.currency} proposed in "
+                f"{pay_run}; release or withdraw that pay run first"
+            )
+    paid = payouts.paid_minor(earned.currency)
+    balance = earned.earned_minor - paid
+    agreement = context.state(agent_stream(earned.agent)).agreement
+    same_currency = agreement is not None and agreement.currency == earned.currency
+    minimum = agreement.minimum_payout_minor if same_currency else 0
+    if balance <= 0 or balance < minimum:
+        because: Literal["below the minimum", "negative", "nothing owed"] = (
+            "below the minimum" if balance > 0 else "negative" if balance < 0 else "nothing owed"
+        )
+        return CarriedLine(
+            agent=earned.agent,
+            currency=earned.currency,
+            balance_minor=balance,
+            carried_because=because,
+            minimum_payout_minor=minimum,
+        )
+    return PayoutLine(
+        agent=earned.agent,
+        currency=earned.currency,
+        earned_minor=earned.earned_minor,
+        paid_minor=paid,
+        amount_minor=balance,
+    )
+
+
+def _still_open(run: PayRun, pay_run: str) -> None:
+    if run.status in ("released", "withdrawn"):
+        raise PayRunClosed(f"pay run {pay_run} is {run.status} already")
+
+
+def _sent(agent: str, payouts: Payouts, pay_run: str) -> list[Payout]:
+    found = payouts.in_run(pay_run)
+    if not found:
+        raise PayoutUnknown(f"{agent} has no payout in pay run {pay_run}")
+    return found
+
+
+def _same(agent: str, pay_run: str, payout: Payout, effective_on: date) -> dict[str, Any]:
+    return {
+        "agent": agent,
+        "pay_run": pay_run,
+        "currency": payout.currency,
+        "amount_minor": payout.amount_minor,
+        "effective_on": effective_on,
+    }

@@ -1,0 +1,322 @@
+"""A plan: the commission rules the house pays by, as data, in versions.
+
+    (none) ── PlanVersionProposed ──▶ proposed ── PlanVersionPublished ──▶ published   (a second person publishes)
+
+Units: rates are exact factors of one; ``amount_minor`` in minor units of its currency. A version says whom it
+applies to. Of the rules that match an item the most specific one pays, and exactly one: service before account
+before product before category before charge kind before vendor before default (published order: RPM, example M02;
+OCA commission, example O02).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date
+from decimal import Decimal
+from typing import Annotated, Any, Literal, assert_never
+
+from pydantic import ConfigDict, Field
+
+from domain.ids import AccountId, CategoryId, PlanId, ProductId, ServiceId, Slug, VendorId, plan_stream
+from domain.message import Actor, Command, Context, Event, Model, Refused, Streams
+from domain.money import Currency, Minor, Rate
+
+ChargeKind = Literal["recurring", "usage", "one-time", "spiff"]
+CHARGE_KINDS: tuple[ChargeKind, ...] = ("recurring", "usage", "one-time", "spiff")
+ORIGIN = date(1900, 1, 1)
+
+PositiveRate = Annotated[Rate, Field(ge=0, le=1000)]
+
+# -- what a version says
+
+
+class ServiceMonthsFrom(Model):
+    """Applies to every service month from the month of ``from`` on."""
+
+    kind: Literal["service-months-from"] = "service-months-from"
+    from_: Annotated[date, Field(alias="from")] = ORIGIN
+    model_config = ConfigDict(validate_by_name=True, serialize_by_alias=True)
+
+
+class SignedOrRenewedFrom(Model):
+    """Applies to services under a contract signed, or last renewed, on ``from`` or later."""
+
+    kind: Literal["signed-or-renewed-from"]
+    from_: Annotated[date, Field(alias="from")]
+    model_config = ConfigDict(validate_by_name=True, serialize_by_alias=True)
+
+
+AppliesTo = Annotated[ServiceMonthsFrom | SignedOrRenewedFrom, Field(discriminator="kind")]
+
+
+class Selector(Model):
+    """Which items a rule is for; what is left out matches everything."""
+
+    service: ServiceId | None = None
+    account: AccountId | None = None
+    product: ProductId | None = None
+    category: CategoryId | None = None
+    charge_kind: ChargeKind | None = None
+    vendor: VendorId | None = None
+
+    @property
+    def specificity(self) -> tuple[bool, ...]:
+        """Compares as the order of precedence: service, account, product, category, charge kind, vendor."""
+        return tuple(
+            named is not None
+            for named in (self.service, self.account, self.product, self.category, self.charge_kind, self.vendor)
+        )
+
+    def matches(
+        self,
+        service: str | None,
+        account: str,
+        product: str | None,
+        category: str | None,
+        charge_kind: str,
+        vendor: str,
+    ) -> bool:
+        wanted = (self.service, self.account, self.product, self.category, self.charge_kind, self.vendor)
+        given = (service, account, product, category, charge_kind, vendor)
+        return all(w is None or w == g for w, g in zip(wanted, given, strict=True))
+
+
+class PercentOfCommission(Model):
+    """A part of each statement line's commission received."""
+
+    kind: Literal["percent-of-commission"]
+    rate: PositiveRate
+
+
+class PercentOfMrc(Model):
+    """A part of a service's MRC for each month in service that the vendor has reported on, paid or not."""
+
+    kind: Literal["percent-of-mrc"]
+    rate: PositiveRate
+
+
+class MultipleOfMrcOnce(Model):
+    """A SPIFF: a multiple of the MRC, once, when the service is activated.
+
+    Disconnected within ``clawback_within_days`` days of activation, ``clawback_rate`` of it is taken back.
+    """
+
+    kind: Literal["multiple-of-mrc-once"]
+    multiple: PositiveRate
+    clawback_within_days: Annotated[int, Field(ge=0, le=3650)] = 0
+    clawback_rate: Annotated[Rate, Field(ge=0, le=1)] = Decimal(1)
+
+
+class Flat(Model):
+    """A flat amount for a service: each month in service that the vendor has reported on, or once at activation."""
+
+    kind: Literal["flat"]
+    amount_minor: Annotated[Minor, Field(ge=0)]
+    currency: Currency = "USD"
+    every: Literal["month", "once"] = "month"
+    clawback_within_days: Annotated[int, Field(ge=0, le=3650)] = 0
+    clawback_rate: Annotated[Rate, Field(ge=0, le=1)] = Decimal(1)
+
+
+Pay = Annotated[PercentOfCommission | PercentOfMrc | MultipleOfMrcOnce | Flat, Field(discriminator="kind")]
+
+
+class Rule(Model):
+    rule: Slug
+    when: Selector = Selector()
+    pay: Pay
+
+
+class OverridePercentOfCommission(Model):
+    kind: Literal["percent-of-commission"]
+    rate: PositiveRate
+
+
+class OverridePercentOfMrc(Model):
+    kind: Literal["percent-of-mrc"]
+    rate: PositiveRate
+
+
+class PercentOfDownlineShare(Model):
+    """A part of the selling agent's exact share, at every level (published example M08)."""
+
+    kind: Literal["percent-of-downline-share"]
+    rate: PositiveRate
+
+
+class Differential(Model):
+    """The upline's own rate for the item less the highest rate below it, never negative (analyst scenario S07)."""
+
+    kind: Literal["differential"]
+
+
+OverridePay = Annotated[
+    OverridePercentOfCommission | OverridePercentOfMrc | PercentOfDownlineShare | Differential,
+    Field(discriminator="kind"),
+]
+
+
+class Override(Model):
+    """What an agent on this plan earns on the items of its downlines.
+
+    ``level`` 1 is the selling agent's own upline, 2 the one above; without a level it holds at every level.
+    """
+
+    rule: Slug
+    when: Selector = Selector()
+    level: Annotated[int, Field(ge=1, le=10)] | None = None
+    pay: OverridePay
+    funded_by: Literal["house", "agent"] = "house"
+
+
+# -- events
+
+
+class PlanVersionProposed(Event, topic="plan.version_proposed"):
+    plan: PlanId
+    plan_version: int
+    applies_to: AppliesTo
+    rules: tuple[Rule, ...]
+    overrides: tuple[Override, ...]
+    proposed_by: Actor
+
+
+class PlanVersionPublished(Event, topic="plan.version_published"):
+    plan: PlanId
+    plan_version: int
+    applies_to: AppliesTo
+    rules: tuple[Rule, ...]
+    overrides: tuple[Override, ...]
+    proposed_by: Actor
+
+
+PlanEvent = PlanVersionProposed | PlanVersionPublished
+
+# -- commands
+
+
+class ProposePlanVersion(Command, do="propose_plan_version"):
+    plan: PlanId
+    plan_version: Annotated[int, Field(ge=1)] = 1
+    applies_to: AppliesTo = ServiceMonthsFrom()
+    rules: Annotated[tuple[Rule, ...], Field(max_length=500)] = ()
+    overrides: Annotated[tuple[Override, ...], Field(max_length=200)] = ()
+    effective_on: date | None = None
+
+    def streams(self, known: Mapping[str, Any]) -> Streams:
+        return Streams((plan_stream(self.plan),))
+
+
+class PublishPlanVersion(Command, do="publish_plan_version"):
+    plan: PlanId
+    plan_version: Annotated[int, Field(ge=1)] = 1
+    effective_on: date | None = None
+
+    def streams(self, known: Mapping[str, Any]) -> Streams:
+        return Streams((plan_stream(self.plan),))
+
+
+PlanCommand = ProposePlanVersion | PublishPlanVersion
+
+# -- refusals
+
+
+class PlanVersionOutOfOrder(Refused):
+    """Versions are numbered 1, 2, 3 …; one that is published is never proposed again."""
+
+
+class RulesAmbiguous(Refused):
+    """Two rules for the same items: exactly one rule pays an item."""
+
+
+class PlanVersionNotProposed(Refused):
+    """Only a proposed version can be published."""
+
+
+class PlanVersionAlreadyPublished(Refused):
+    """A version is published once."""
+
+
+# -- state
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    proposed: Mapping[int, PlanVersionProposed] = field(default_factory=dict)
+    published: frozenset[int] = frozenset()
+
+
+EMPTY = Plan()
+
+
+def evolve(plan: Plan, event: PlanEvent) -> Plan:
+    match event:
+        case PlanVersionProposed():
+            return replace(plan, proposed={**plan.proposed, event.plan_version: event})
+        case PlanVersionPublished():
+            return replace(plan, published=plan.published | {event.plan_version})
+        case _:
+            assert_never(event)
+
+
+# -- decisions
+
+
+def decide(plan: Plan, command: PlanCommand, context: Context) -> list[PlanEvent]:
+    effective_on = command.effective_on or context.today
+    version = f"version {command.plan_version} of plan {command.plan}"
+    match command:
+        case ProposePlanVersion():
+            expected = max(plan.published, default=0) + 1
+            if command.plan_version != expected:
+                raise PlanVersionOutOfOrder(f"{version} cannot be proposed; the next version is {expected}")
+            _check_unambiguous(version, command)
+            return [
+                PlanVersionProposed(
+                    plan=command.plan,
+                    plan_version=command.plan_version,
+                    applies_to=command.applies_to,
+                    rules=command.rules,
+                    overrides=command.overrides,
+                    proposed_by=context.actor,
+                    effective_on=effective_on,
+                )
+            ]
+        case PublishPlanVersion():
+            if command.plan_version in plan.published:
+                raise PlanVersionAlreadyPublished(f"{version} is published already")
+            proposed = plan.proposed.get(command.plan_version)
+            if proposed is None:
+                raise PlanVersionNotProposed(f"{version} is not proposed; propose it first")
+            context.require_second_person(proposed.proposed_by, version)
+            return [
+                PlanVersionPublished(
+                    plan=proposed.plan,
+                    plan_version=proposed.plan_version,
+                    applies_to=proposed.applies_to,
+                    rules=proposed.rules,
+                    overrides=proposed.overrides,
+                    proposed_by=proposed.proposed_by,
+                    effective_on=effective_on,
+                )
+            ]
+        case _:
+            assert_never(command)
+
+
+def pays_once(pay: PercentOfCommission | PercentOfMrc | MultipleOfMrcOnce | Flat) -> bool:
+    """Whether the pay is a SPIFF, earned once at activation, rather than earned month by month."""
+    return isinstance(pay, MultipleOfMrcOnce) or (isinstance(pay, Flat) and pay.every == "once")
+
+
+def _check_unambiguous(version: str, command: ProposePlanVersion) -> None:
+    seen: dict[Any, str] = {}
+    names: set[str] = set()
+    rules = [(r.rule, ("pays once" if pays_once(r.pay) else "pays monthly", r.when)) for r in command.rules]
+    overrides = [(o.rule, ("override", o.when, o.level)) for o in command.overrides]
+    for name, key in [*rules, *overrides]:
+        if key in seen:
+            raise RulesAmbiguous(f"{version}: rules {seen[key]} and {name} are for the same items; keep one")
+        if name in names:
+            raise RulesAmbiguous(f"{version}: two rules are called {name}; rename one")
+        seen[key] = name
+        names.add(name)

@@ -1,0 +1,1 @@
+"""Use cases and wiring: commands, queries, projectors, the command line."""
