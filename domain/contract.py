@@ -30,7 +30,7 @@ from domain.ids import (
     customer_stream,
     vendor_stream,
 )
-from domain.message import Command, Context, Event, Refused, Streams
+from domain.message import Command, Context, Event, Model, Refused, Streams
 from domain.money import Currency, Minor
 from domain.vendor import contracted
 
@@ -60,21 +60,34 @@ class ServiceOrdered(Event, topic="contract.service_ordered"):
 
 
 class ServiceAssigned(Event, topic="contract.service_assigned"):
+    """Carries what rating needs of the service and its contract, so that nobody has to look it up."""
+
     contract: ContractId
     service: ServiceId
     account: AccountId
+    customer: CustomerId
+    vendor: VendorId
+    product: ProductId | None = None
+    category: str | None = None
+    mrc_minor: int
+    currency: Currency
+    contract_signed_on: date
+    contract_renewed_on: date | None = None
 
 
 class ServiceActivated(Event, topic="contract.service_activated"):
     contract: ContractId
     service: ServiceId
+    account: AccountId
 
 
 class ServiceRepriced(Event, topic="contract.service_repriced"):
     contract: ContractId
     service: ServiceId
+    account: AccountId
     mrc_minor: int
     former_mrc_minor: int
+    currency: Currency
 
 
 class ServiceDisconnected(Event, topic="contract.service_disconnected"):
@@ -82,11 +95,20 @@ class ServiceDisconnected(Event, topic="contract.service_disconnected"):
 
     contract: ContractId
     service: ServiceId
+    account: AccountId
+
+
+class RenewedService(Model):
+    """A service of a renewed contract, with the account that it bills under."""
+
+    service: ServiceId
+    account: AccountId
 
 
 class ContractRenewed(Event, topic="contract.renewed"):
     contract: ContractId
     term_months: int
+    services: tuple[RenewedService, ...]
 
 
 ContractEvent = (
@@ -293,44 +315,42 @@ def decide(contract: Contract, command: ContractCommand, context: Context) -> li
         case OrderService():
             return [_order(contract, contract.signed, command, context, effective_on)]
         case AssignService():
-            service = _service(contract, command.contract, command.service)
-            if service.account is not None:
-                raise ServiceAlreadyAssigned(f"service {command.service} is assigned to {service.account} already")
-            opened(context.state(account_stream(command.account)), command.account)
-            return [
-                ServiceAssigned(
-                    contract=command.contract,
-                    service=command.service,
-                    account=command.account,
-                    effective_on=effective_on,
-                )
-            ]
+            return [_assign(contract, contract.signed, command, context, effective_on)]
         case ActivateService():
-            service = _service(contract, command.contract, command.service)
-            if service.account is None:
-                raise ServiceNotAssigned(f"service {command.service} has no account; assign it first")
-            if service.activated_on is not None:
-                raise ServiceAlreadyActivated(
-                    f"service {command.service} is active since {service.activated_on} already"
-                )
-            return [ServiceActivated(contract=command.contract, service=command.service, effective_on=effective_on)]
+            return [_activate(contract, command, effective_on)]
         case RepriceService():
-            service = _active(contract, command.contract, command.service, effective_on)
+            service, account = _active(contract, command.contract, command.service, effective_on)
             return [
                 ServiceRepriced(
                     contract=command.contract,
                     service=command.service,
+                    account=account,
                     mrc_minor=command.mrc_minor,
                     former_mrc_minor=service.mrc_minor,
+                    currency=contract.signed.currency,
                     effective_on=effective_on,
                 )
             ]
         case DisconnectService():
-            _active(contract, command.contract, command.service, effective_on)
-            return [ServiceDisconnected(contract=command.contract, service=command.service, effective_on=effective_on)]
-        case RenewContract():
+            _, account = _active(contract, command.contract, command.service, effective_on)
             return [
-                ContractRenewed(contract=command.contract, term_months=command.term_months, effective_on=effective_on)
+                ServiceDisconnected(
+                    contract=command.contract, service=command.service, account=account, effective_on=effective_on
+                )
+            ]
+        case RenewContract():
+            services = tuple(
+                RenewedService(service=service_id, account=service.account)
+                for service_id, service in contract.services.items()
+                if service.account is not None
+            )
+            return [
+                ContractRenewed(
+                    contract=command.contract,
+                    term_months=command.term_months,
+                    services=services,
+                    effective_on=effective_on,
+                )
             ]
         case _:
             assert_never(command)
@@ -377,16 +397,50 @@ def _order(
     )
 
 
+def _assign(
+    contract: Contract, signed: ContractSigned, command: AssignService, context: Context, effective_on: date
+) -> ServiceAssigned:
+    service = _service(contract, command.contract, command.service)
+    if service.account is not None:
+        raise ServiceAlreadyAssigned(f"service {command.service} is assigned to {service.account} already")
+    opened(context.state(account_stream(command.account)), command.account)
+    return ServiceAssigned(
+        contract=command.contract,
+        service=command.service,
+        account=command.account,
+        customer=signed.customer,
+        vendor=signed.vendor,
+        product=service.ordered.product,
+        category=service.ordered.category,
+        mrc_minor=service.mrc_minor,
+        currency=signed.currency,
+        contract_signed_on=signed.effective_on,
+        contract_renewed_on=contract.renewed_on,
+        effective_on=effective_on,
+    )
+
+
+def _activate(contract: Contract, command: ActivateService, effective_on: date) -> ServiceActivated:
+    service = _service(contract, command.contract, command.service)
+    if service.account is None:
+        raise ServiceNotAssigned(f"service {command.service} has no account; assign it first")
+    if service.activated_on is not None:
+        raise ServiceAlreadyActivated(f"service {command.service} is active since {service.activated_on} already")
+    return ServiceActivated(
+        contract=command.contract, service=command.service, account=service.account, effective_on=effective_on
+    )
+
+
 def _service(contract: Contract, contract_id: str, service_id: str) -> Service:
     if service_id not in contract.services:
         raise ServiceUnknown(f"service {service_id} is not ordered under {contract_id}; order it first")
     return contract.services[service_id]
 
 
-def _active(contract: Contract, contract_id: str, service_id: str, on: date) -> Service:
+def _active(contract: Contract, contract_id: str, service_id: str, on: date) -> tuple[Service, str]:
     service = _service(contract, contract_id, service_id)
-    if service.activated_on is None or service.disconnected_on is not None:
+    if service.account is None or service.activated_on is None or service.disconnected_on is not None:
         raise ServiceNotActive(f"service {service_id} is not active")
     if on < service.activated_on:
         raise DateBeforeStart(f"service {service_id} was activated on {service.activated_on}; {on} is before that")
-    return service
+    return service, service.account
