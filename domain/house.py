@@ -22,6 +22,22 @@ from domain import (
 from domain.ids import CALENDAR, StreamId, kind_of
 from domain.message import Command, Context, Event, NoDayOpen, Streams
 
+HouseEvent = (
+    calendar.CalendarEvent
+    | vendor.VendorEvent
+    | agent.AgentEvent
+    | plan.PlanEvent
+    | customer.CustomerEvent
+    | account.AccountEvent
+    | contract.ContractEvent
+    | vendor_statement.VendorStatementEvent
+    | suspense.SuspenseEvent
+    | receipt.ReceiptEvent
+    | payout.PayRunEvent
+    | payout.PayoutEvent
+)
+"""Every event of the house; a projection's ``match`` on it is closed."""
+
 FOLDS: Mapping[str, tuple[Any, Any]] = {
     "calendar": (calendar.EMPTY, calendar.evolve),
     "vendor": (vendor.EMPTY, vendor.evolve),

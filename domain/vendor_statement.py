@@ -126,11 +126,11 @@ VendorStatementCommand = ReceiveStatement
 
 
 class StatementAlreadyReceived(Refused):
-    """A statement number is taken once; a revision has its own number, one higher."""
+    """A statement number is taken once; the same file again changes nothing."""
 
 
-class StatementRevisionOutOfOrder(Refused):
-    """Revision 0 comes first, then 1, then 2."""
+class RevisionNotTaken(Refused):
+    """A revision posts only what differs from the statement that it replaces; that is not built yet."""
 
 
 class StatementUnknown(Refused):
@@ -211,17 +211,13 @@ def decide(statement: VendorStatement, command: VendorStatementCommand, context:
 def _receive(statement: VendorStatement, command: ReceiveStatement, context: Context) -> list[VendorStatementEvent]:
     name = f"statement {command.number} of {command.vendor}"
     contract = contracted(context.state(vendor_stream(command.vendor)), command.vendor)
+    if command.revision:
+        raise RevisionNotTaken(f"{name}: revisions are not taken yet; ask {command.vendor} for an adjustment line")
     if command.revision in statement.revisions:
         digest = statement.revisions[command.revision]
         if digest is not None and digest == command.file_digest:
             return []
-        raise StatementAlreadyReceived(
-            f"{name} was received already; if this one replaces it, declare it as revision {len(statement.revisions)}"
-        )
-    if command.revision != len(statement.revisions):
-        raise StatementRevisionOutOfOrder(
-            f"revision {command.revision} of {name} cannot come now; the next is {len(statement.revisions)}"
-        )
+        raise StatementAlreadyReceived(f"{name} was received already, from another file; check its number")
     if command.currency != contract.currency:
         raise CurrencyWrong(f"{name} is in {command.currency}; {command.vendor} pays in {contract.currency}")
     _check_total(name, command)

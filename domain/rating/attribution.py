@@ -1,0 +1,68 @@
+"""Who is agent of record: the most specific designation, then the latest effective date, the latest signature, the
+latest position. Commission may stay with the former agent until the contract renews.
+"""
+
+from collections.abc import Callable, Iterable
+from datetime import date
+
+from domain.rating.facts import AccountFacts, Designation, Service
+
+RenewalAfter = Callable[[date], date | None]
+
+
+def agent_of_record(
+    designations: Iterable[Designation], service: tuple[str, ...], on: date, known: int
+) -> Designation | None:
+    """The designation that names the agent of record on a day, as known at a position.
+
+    ``service`` holds the ids of one service, for which a designation of its own goes before the account's; it is empty
+    for the account itself.
+    """
+    return max(
+        (
+            d
+            for d in designations
+            if d.position <= known and d.effective_on <= on and (d.service is None or d.service in service)
+        ),
+        key=lambda d: (d.service is not None, d.effective_on, d.signed_on, d.position),
+        default=None,
+    )
+
+
+def commission_agents(account: AccountFacts, service: Service | None, on: date, known: int) -> Designation | None:
+    """The designation whose agents are paid for a day: the agent of record's, or the former's while it stays there."""
+    name = (service.name, service.service) if service else ()
+    named = agent_of_record(account.designations, name, on, known)
+    while named is not None and named.stays_at_latest is not None:
+        stays_until = _stays_until(account, service, named, known)
+        if on.replace(day=1) >= stays_until:
+            break
+        before = [d for d in account.designations if d.effective_on < named.effective_on and d != named]
+        former = agent_of_record(before, name, on, known)
+        if former is None:
+            break
+        named = former
+    return named
+
+
+def _stays_until(account: AccountFacts, service: Service | None, named: Designation, known: int) -> date:
+    """The first renewal after the change, of the service's contract or of the account's only one; at the latest as
+    was agreed.
+    """
+    at_latest = named.stays_at_latest or named.effective_on
+    services = [service] if service else [s for s in account.services.values() if s.service_no <= known]
+    if len({s.contract for s in services}) != 1:
+        return at_latest
+    renewed = services[0].renewed_after(named.effective_on, known)
+    return min(at_latest, renewed) if renewed else at_latest
+
+
+def services_differ(account: AccountFacts, on: date, known: int) -> bool:
+    """Whether single services of the account have other agents than the account itself."""
+    own = agent_of_record(account.designations, (), on, known)
+    for d in account.designations:
+        if d.service is not None and d.position <= known and d.effective_on <= on:
+            named = agent_of_record(account.designations, (d.service,), on, known)
+            if named is not None and (own is None or named.agents != own.agents):
+                return True
+    return False

@@ -1,0 +1,491 @@
+"""What rating knows: the facts of one account and the facts of the house, each with the position that taught it.
+
+Facts are only ever added. A question *as known at K* looks past every fact with a later position, so that an old answer
+can be given again for ever. A fact's body is a short list: a tag, then its fields (see ``FACTS``). Months are month
+numbers, charge kinds their index in ``CHARGE_KINDS``, amounts minor units.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from fractions import Fraction
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from domain import months
+from domain.plan import CHARGE_KINDS, Override, PlanVersionPublished, Rule, pays_once
+
+HOUSE_NO = 0
+"""The partition of facts that every account shares."""
+CASH_NO = -1
+"""The partition of money that moved: no cell is rated from it."""
+NEVER = 2**62
+
+RECURRING, USAGE, ONE_TIME, SPIFF = range(4)
+
+FACTS: dict[str, str] = {
+    "account": "account id, vendor",
+    "payer": "a vendor that may pay for the account",
+    "aor": "service or null, [[agent, weight]…], effective_on, signed_on or null, stays at_latest or null",
+    "service": "contract, service, vendor, product, category, mrc_minor, currency, signed_on, renewed_on or null",
+    "active": "contract, service, effective_on",
+    "price": "contract, service, effective_on, mrc_minor",
+    "off": "contract, service, effective_on",
+    "renewed": "contract, effective_on",
+    "line": "statement_no, line, vendor, month, kind, currency, commission, service, product, statement number",
+    "unline": "statement_no, line: the line belongs here no longer",
+    "suspect": "statement_no, line, month, kind, currency, amount_minor, number: in suspense, looks like this account",
+    "cleared": "statement_no, line: no longer in suspense",
+    "unmatched": "vendor, number, why: what the lines of this partition wait for",
+    "agent": "agent, upline or null",
+    "agreement": "agent, plan, effective_on",
+    "upline": "agent, upline or null, effective_on",
+    "terminated": "agent, effective_on, evergreen",
+    "plan": "the published version as its event's body",
+    "vendor": "vendor",
+    "products": "vendor, [[product, category]…]",
+    "reported": "vendor, month: the vendor has reported on this service month",
+    "cash": "[[book kind, party, amount_minor]…], currency, effective_on",
+}
+
+
+class Cell(NamedTuple):
+    """What is recomputed together; ``account_no`` is the position at which the account was opened."""
+
+    account_no: int
+    month: int
+    kind: int
+    currency: str
+
+
+class Line(NamedTuple):
+    """A statement line that belongs to this account from ``position`` until ``ended``."""
+
+    position: int
+    ended: int
+    statement_no: int
+    line: int
+    vendor: str
+    commission: int | Fraction
+    service: str | None
+    product: str | None
+    statement: str
+
+
+class Designation(NamedTuple):
+    """Who is agent of record, for the account (``service`` None) or one service."""
+
+    position: int
+    service: str | None
+    agents: tuple[tuple[str, int], ...]
+    effective_on: date
+    signed_on: date
+    stays_at_latest: date | None
+
+
+class Dated(NamedTuple):
+    position: int
+    on: date
+    figure: int
+
+
+@dataclass(slots=True)
+class Service:
+    """One service on the account; ``service_no`` is the position at which it was assigned."""
+
+    service_no: int
+    contract: str
+    service: str
+    vendor: str
+    product: str | None
+    category: str | None
+    currency: str
+    activated: list[Dated] = field(default_factory=list)
+    prices: list[Dated] = field(default_factory=list)
+    disconnected: list[Dated] = field(default_factory=list)
+    terms: list[Dated] = field(default_factory=list)
+    """Signing and renewals of its contract, by date."""
+
+    @property
+    def name(self) -> str:
+        return f"{self.contract}/{self.service}"
+
+    def activated_on(self, known: int) -> Dated | None:
+        return next((dated for dated in self.activated if dated.position <= known), None)
+
+    def disconnected_on(self, known: int) -> Dated | None:
+        return next((dated for dated in self.disconnected if dated.position <= known), None)
+
+    def in_force(self, month: int, known: int) -> bool:
+        """Active on at least one day of the month."""
+        start, end = self.activated_on(known), self.disconnected_on(known)
+        if start is None or start.on > months.last_day(month):
+            return False
+        return end is None or (end.on > months.first_day(month) and end.on > start.on)
+
+    def mrc_in(self, month: int, known: int) -> Dated:
+        """The charge in force on the first day of the month, or at activation if that is later."""
+        start = self.activated_on(known)
+        day = max(months.first_day(month), start.on if start else date.min)
+        return max(
+            (price for price in self.prices if price.position <= known and price.on <= day),
+            key=lambda price: (price.on, price.position),
+            default=self.prices[0],
+        )
+
+    def term_in(self, month: int, known: int) -> Dated:
+        """The last signing or renewal of the contract by the end of the month."""
+        day = months.last_day(month)
+        return max(
+            (term for term in self.terms if term.position <= known and term.on <= day),
+            key=lambda term: (term.on, term.position),
+            default=self.terms[0],
+        )
+
+    def renewed_after(self, day: date, known: int) -> date | None:
+        """The first renewal on the day or after it."""
+        renewals = (term.on for term in self.terms[1:] if term.position <= known and term.on >= day)
+        return min(renewals, default=None)
+
+
+class Suspect(NamedTuple):
+    position: int
+    ended: int
+    statement_no: int
+    line: int
+    month: int
+    kind: int
+    currency: str
+    amount_minor: int
+    number: str
+
+
+@dataclass(slots=True)
+class AccountFacts:
+    """All facts of one account, or of one unmatched number (``account_no`` below zero)."""
+
+    account_no: int
+    account: str = ""
+    vendor: str = ""
+    unmatched_because: str = ""
+    payers: set[str] = field(default_factory=set)
+    designations: list[Designation] = field(default_factory=list)
+    services: dict[str, Service] = field(default_factory=dict)
+    lines: dict[tuple[int, int, str], list[Line]] = field(default_factory=dict)
+    suspects: list[Suspect] = field(default_factory=list)
+    line_cells: dict[tuple[int, int], tuple[int, int, str]] = field(default_factory=dict)
+
+    def learn(self, position: int, fact: Sequence[Any]) -> None:
+        """Add one fact. Raises KeyError for a tag that rating does not know: stop, do not skip."""
+        _ACCOUNT_FACTS[fact[0]](self, position, fact)
+
+    def cells(self, house: "HouseFacts", known: int) -> list[Cell]:
+        """Every cell that has something to rate as known at a position, in order."""
+        keys = {key for key, lines in self.lines.items() if any(ln.position <= known for ln in lines)}
+        for service in self.services.values():
+            start = service.activated_on(known)
+            if service.service_no <= known and start is not None:
+                keys.add((months.number_of(start.on), SPIFF, service.currency))
+                if house.pays_by_service_month:
+                    keys.update((month, RECURRING, service.currency) for month in self.reported(house, service, known))
+        return [Cell(self.account_no, *key) for key in sorted(keys)]
+
+    def reported(self, house: "HouseFacts", service: Service, known: int) -> list[int]:
+        """The months in which the service was in force and on which a vendor of the account has reported."""
+        return [
+            month
+            for vendor in self.payers
+            for month, position in house.reported.get(vendor, {}).items()
+            if position <= known and service.in_force(month, known)
+        ]
+
+
+def _account(facts: AccountFacts, position: int, fact: Sequence[Any]) -> None:
+    facts.account, facts.vendor = fact[1], fact[2]
+    facts.payers.add(fact[2])
+
+
+def _payer(facts: AccountFacts, position: int, fact: Sequence[Any]) -> None:
+    facts.payers.add(fact[1])
+
+
+def _unmatched(facts: AccountFacts, position: int, fact: Sequence[Any]) -> None:
+    facts.vendor, facts.account, facts.unmatched_because = fact[1], fact[2], fact[3]
+
+
+def _aor(facts: AccountFacts, position: int, fact: Sequence[Any]) -> None:
+    _, service, agents, effective_on, signed_on, stays = fact
+    effective = date.fromisoformat(effective_on)
+    facts.designations.append(
+        Designation(
+            position,
+            service,
+            tuple((agent, weight) for agent, weight in agents),
+            effective,
+            date.fromisoformat(signed_on) if signed_on else date.min,
+            date.fromisoformat(stays) if stays else None,
+        )
+    )
+
+
+def _service(facts: AccountFacts, position: int, fact: Sequence[Any]) -> None:
+    _, contract, name, vendor, product, category, mrc_minor, currency, signed_on, renewed_on = fact
+    service = Service(position, contract, name, vendor, product, category, currency)
+    service.prices.append(Dated(position, date.min, mrc_minor))
+    service.terms.append(Dated(position, date.fromisoformat(signed_on), 0))
+    if renewed_on:
+        service.terms.append(Dated(position, date.fromisoformat(renewed_on), 0))
+    facts.services[service.name] = service
+    facts.payers.add(vendor)
+
+
+def _active(facts: AccountFacts, position: int, fact: Sequence[Any]) -> None:
+    facts.services[f"{fact[1]}/{fact[2]}"].activated.append(Dated(position, date.fromisoformat(fact[3]), 0))
+
+
+def _price(facts: AccountFacts, position: int, fact: Sequence[Any]) -> None:
+    price = Dated(position, date.fromisoformat(fact[3]), fact[4])
+    facts.services[f"{fact[1]}/{fact[2]}"].prices.append(price)
+
+
+def _off(facts: AccountFacts, position: int, fact: Sequence[Any]) -> None:
+    facts.services[f"{fact[1]}/{fact[2]}"].disconnected.append(Dated(position, date.fromisoformat(fact[3]), 0))
+
+
+def _renewed(facts: AccountFacts, position: int, fact: Sequence[Any]) -> None:
+    for service in facts.services.values():
+        if service.contract == fact[1]:
+            service.terms.append(Dated(position, date.fromisoformat(fact[2]), 0))
+
+
+def _line(facts: AccountFacts, position: int, fact: Sequence[Any]) -> None:
+    _, statement_no, line, vendor, month, kind, currency, commission, service, product, statement = fact
+    if commission.__class__ is str:
+        commission = Fraction(commission)
+    key = (month, kind, currency)
+    new = Line(position, NEVER, statement_no, line, vendor, commission, service, product, statement)
+    lines = facts.lines.get(key)
+    if lines is None:
+        facts.lines[key] = [new]
+    else:
+        lines.append(new)
+    facts.line_cells[statement_no, line] = key
+
+
+def _unline(facts: AccountFacts, position: int, fact: Sequence[Any]) -> None:
+    key = facts.line_cells.pop((fact[1], fact[2]))
+    lines = facts.lines[key]
+    for i, line in enumerate(lines):
+        if (line.statement_no, line.line) == (fact[1], fact[2]) and line.ended == NEVER:
+            lines[i] = line._replace(ended=position)
+
+
+def _suspect(facts: AccountFacts, position: int, fact: Sequence[Any]) -> None:
+    facts.suspects.append(Suspect(position, NEVER, *fact[1:]))
+
+
+def _cleared(facts: AccountFacts, position: int, fact: Sequence[Any]) -> None:
+    for i, suspect in enumerate(facts.suspects):
+        if (suspect.statement_no, suspect.line) == (fact[1], fact[2]) and suspect.ended == NEVER:
+            facts.suspects[i] = suspect._replace(ended=position)
+
+
+_ACCOUNT_FACTS = {
+    "account": _account,
+    "payer": _payer,
+    "unmatched": _unmatched,
+    "aor": _aor,
+    "service": _service,
+    "active": _active,
+    "price": _price,
+    "off": _off,
+    "renewed": _renewed,
+    "line": _line,
+    "unline": _unline,
+    "suspect": _suspect,
+    "cleared": _cleared,
+}
+
+
+# -- the house
+
+
+class PlanVersion:
+    """A published plan version with its rules in order of precedence, most specific first."""
+
+    def __init__(self, position: int, body: dict[str, Any]) -> None:
+        published = PlanVersionPublished.model_validate(body)
+        self.position = position
+        self.plan = published.plan
+        self.number = published.plan_version
+        self.applies_to = published.applies_to
+        by_precedence = sorted(published.rules, key=lambda rule: rule.when.specificity, reverse=True)
+        self.monthly: tuple[Rule, ...] = tuple(rule for rule in by_precedence if not pays_once(rule.pay))
+        self.once: tuple[Rule, ...] = tuple(rule for rule in by_precedence if pays_once(rule.pay))
+        self.overrides: tuple[Override, ...] = tuple(
+            sorted(published.overrides, key=lambda o: (o.when.specificity, o.level is not None), reverse=True)
+        )
+
+    @cached_property
+    def pays_by_service_month(self) -> bool:
+        """Whether anything in it is paid for a month in service, whether or not the vendor paid."""
+        by_month = ("percent-of-mrc", "flat")
+        return any(rule.pay.kind in by_month for rule in self.monthly) or any(
+            override.pay.kind in by_month for override in self.overrides
+        )
+
+
+class Agreement(NamedTuple):
+    position: int
+    effective_on: date
+    plan: str
+
+
+class UplineFrom(NamedTuple):
+    position: int
+    month: int
+    upline: str | None
+
+
+class Termination(NamedTuple):
+    position: int
+    effective_on: date
+    evergreen: bool
+
+
+@dataclass(slots=True)
+class AgentFacts:
+    """``agent_no`` is the position at which the agent was recruited."""
+
+    agent_no: int
+    agent: str
+    agreements: list[Agreement] = field(default_factory=list)
+    uplines: list[UplineFrom] = field(default_factory=list)
+    terminations: list[Termination] = field(default_factory=list)
+
+    def agreement_in(self, month: int, known: int) -> Agreement | None:
+        """The agreement in force on the last day of the month."""
+        day = months.last_day(month)
+        return max(
+            (a for a in self.agreements if a.position <= known and a.effective_on <= day),
+            key=lambda a: (a.effective_on, a.position),
+            default=None,
+        )
+
+    def upline_in(self, month: int, known: int) -> UplineFrom | None:
+        return max(
+            (u for u in self.uplines if u.position <= known and u.month <= month),
+            key=lambda u: (u.month, u.position),
+            default=None,
+        )
+
+    def unpaid_since(self, month: int, known: int) -> Termination | None:
+        """The termination without evergreen that took effect by the first day of the month."""
+        day = months.first_day(month)
+        return next(
+            (t for t in self.terminations if t.position <= known and t.effective_on <= day and not t.evergreen), None
+        )
+
+
+@dataclass(slots=True)
+class HouseFacts:
+    """What all accounts share, and which later events concern whom."""
+
+    agents: dict[str, AgentFacts] = field(default_factory=dict)
+    plans: dict[str, list[PlanVersion]] = field(default_factory=dict)
+    vendor_no: dict[str, int] = field(default_factory=dict)
+    categories: dict[tuple[str, str], tuple[int, str]] = field(default_factory=dict)
+    reported: dict[str, dict[int, int]] = field(default_factory=dict)
+    """By vendor and service month: the first position at which the vendor had reported on it."""
+    changes: list[tuple[int, Sequence[Any]]] = field(default_factory=list)
+    """The facts that can change what was rated before, in order."""
+    below: dict[str, set[str]] = field(default_factory=dict)
+    """Agents that ever had this one as upline."""
+    on_plan: dict[str, set[str]] = field(default_factory=dict)
+    pays_by_service_month: bool = False
+
+    def learn(self, position: int, fact: Sequence[Any]) -> None:
+        """Add one fact. Raises KeyError for a tag that rating does not know: stop, do not skip."""
+        _HOUSE_FACTS[fact[0]](self, position, fact)
+        if fact[0] in ("agreement", "upline", "terminated", "plan", "reported", "products"):
+            self.changes.append((position, fact))
+
+    def with_downlines(self, agents: Iterable[str]) -> set[str]:
+        """The agents and everybody who ever stood below them."""
+        found: set[str] = set()
+        waiting = list(agents)
+        while waiting:
+            agent = waiting.pop()
+            if agent not in found:
+                found.add(agent)
+                waiting.extend(self.below.get(agent, ()))
+        return found
+
+    def concerned(self, fact: Sequence[Any]) -> set[str]:
+        """The agents whose accounts a change can touch: themselves and everybody below."""
+        if fact[0] == "plan":
+            return self.with_downlines(self.on_plan.get(fact[1]["plan"], ()))
+        if fact[0] in ("agreement", "upline", "terminated"):
+            return self.with_downlines([fact[1]])
+        return set()
+
+
+def _agent(house: HouseFacts, position: int, fact: Sequence[Any]) -> None:
+    _, agent, upline = fact
+    house.agents[agent] = AgentFacts(position, agent, uplines=[UplineFrom(position, 0, upline)])
+    if upline:
+        house.below.setdefault(upline, set()).add(agent)
+
+
+def _agreement(house: HouseFacts, position: int, fact: Sequence[Any]) -> None:
+    _, agent, plan, effective_on = fact
+    house.agents[agent].agreements.append(Agreement(position, date.fromisoformat(effective_on), plan))
+    house.on_plan.setdefault(plan, set()).add(agent)
+
+
+def _upline(house: HouseFacts, position: int, fact: Sequence[Any]) -> None:
+    _, agent, upline, effective_on = fact
+    month = months.number_of(date.fromisoformat(effective_on))
+    house.agents[agent].uplines.append(UplineFrom(position, month, upline))
+    if upline:
+        house.below.setdefault(upline, set()).add(agent)
+
+
+def _terminated(house: HouseFacts, position: int, fact: Sequence[Any]) -> None:
+    _, agent, effective_on, evergreen = fact
+    house.agents[agent].terminations.append(Termination(position, date.fromisoformat(effective_on), evergreen))
+
+
+def _plan(house: HouseFacts, position: int, fact: Sequence[Any]) -> None:
+    version = PlanVersion(position, fact[1])
+    house.plans.setdefault(version.plan, []).append(version)
+    house.pays_by_service_month = house.pays_by_service_month or version.pays_by_service_month
+
+
+def _vendor(house: HouseFacts, position: int, fact: Sequence[Any]) -> None:
+    house.vendor_no[fact[1]] = position
+
+
+def _products(house: HouseFacts, position: int, fact: Sequence[Any]) -> None:
+    for product, category in fact[2]:
+        house.categories[fact[1], product] = (position, category)
+
+
+def _reported(house: HouseFacts, position: int, fact: Sequence[Any]) -> None:
+    house.reported.setdefault(fact[1], {}).setdefault(fact[2], position)
+
+
+_HOUSE_FACTS = {
+    "agent": _agent,
+    "agreement": _agreement,
+    "upline": _upline,
+    "terminated": _terminated,
+    "plan": _plan,
+    "vendor": _vendor,
+    "products": _products,
+    "reported": _reported,
+}
+
+
+def kind_name(kind: int) -> str:
+    return CHARGE_KINDS[kind]

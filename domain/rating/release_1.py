@@ -1,0 +1,635 @@
+"""Rating release 1: a cell's facts in, items with shares and reasons out.
+
+Published sources of its rules: precedence (RPM, example M02; OCA, O02), override of the received commission (M03), of
+the downline's share (M08), by level (M04), differential with compression (analyst scenario S07), negative lines
+mirrored (C11), clawback in part (C07). Every payee's exact figure is rounded half away from zero on its own and the
+house takes what is left; only a line that several agents of record divide by weight goes by largest remainder.
+
+Every pay is linear in one base, so a plan's rules are first compiled to coefficients, once for all lines that share
+month, product and service, and then multiplied.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from fractions import Fraction
+from typing import Literal, NamedTuple
+
+from domain import months
+from domain.money import divide, half_away, plain, show
+from domain.plan import (
+    CHARGE_KINDS,
+    Differential,
+    Flat,
+    MultipleOfMrcOnce,
+    Override,
+    OverridePercentOfCommission,
+    OverridePercentOfMrc,
+    PercentOfCommission,
+    PercentOfDownlineShare,
+    PercentOfMrc,
+    Rule,
+    Selector,
+)
+from domain.rating.attribution import commission_agents, services_differ
+from domain.rating.facts import (
+    RECURRING,
+    SPIFF,
+    AccountFacts,
+    Cell,
+    Designation,
+    HouseFacts,
+    Line,
+    PlanVersion,
+    Service,
+)
+
+RELEASE = "1"
+
+HOUSE, SUSPENSE = "house", "suspense"
+ROLES_PER_SPLIT = 32
+HOUSE_ROLE, SUSPENSE_ROLE = 1000, 1001
+
+Base = Literal["commission", "mrc", "flat"]
+
+
+class Why(NamedTuple):
+    """What a coefficient came from; ``explain`` says it in words."""
+
+    words: str
+    rule: str
+    plan: str
+    plan_version: int
+    plan_position: int
+    aor: Designation
+    path: tuple[str, ...] = ()
+    """For an override: the chain from the selling agent up to the payee."""
+
+
+class Coefficient(NamedTuple):
+    """A payee's figure is ``numerator / denominator`` of the base."""
+
+    payee: str
+    role: int
+    numerator: int
+    denominator: int
+    why: Why
+    base: Base
+
+
+class Zero(NamedTuple):
+    """A figure that somebody may expect and that is nothing, with the reason."""
+
+    payee: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """One agent of record's part of an item: what is paid of each base."""
+
+    agent: str
+    weight: int
+    commission: tuple[Coefficient, ...]
+    by_service: tuple[Coefficient, ...]
+    flat_minor: int
+    clawback_within_days: int
+    clawback_rate: Fraction
+    zeros: tuple[Zero, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Who is paid how for items of one month, kind, service and product."""
+
+    splits: tuple[Split, ...]
+    zeros: tuple[Zero, ...] = ()
+    suspense_because: str = ""
+
+    @property
+    def pays_by_service(self) -> bool:
+        return any(split.by_service for split in self.splits)
+
+    @property
+    def pays_by_line(self) -> bool:
+        return any(split.commission for split in self.splits) or not self.pays_by_service
+
+
+class Share(NamedTuple):
+    """One payee's part of an item. ``base`` and ``why`` are what the figure is made of."""
+
+    payee: str
+    role: int
+    amount_minor: int
+    base: int | Fraction
+    coefficient: Coefficient | None
+
+
+class Item(NamedTuple):
+    """What is rated and rounded: a statement line, or a service × month with the lines that came for it.
+
+    ``item_no`` is a statement's or a service's position; ``line`` is 0 for a service.
+    """
+
+    item_no: int
+    line: int
+    received: tuple[tuple[str, int], ...]
+    """What came from each vendor, in minor units."""
+    shares: tuple[Share, ...]
+    zeros: tuple[Zero, ...]
+    label: str
+
+    @property
+    def total_minor(self) -> int:
+        return sum(amount for _, amount in self.received)
+
+
+TermsKey = tuple[int, int, str | None, str | None, str, bool]
+TermsCache = dict[TermsKey, Terms]
+"""Compiled terms of one account, valid for one state of what is known."""
+
+
+def rate(account: AccountFacts, house: HouseFacts, cell: Cell, known: int, cache: TermsCache) -> tuple[Item, ...]:
+    """The items of a cell as known at a position, in order. Their shares sum to what was received, exactly."""
+    lines = account.lines.get(cell[1:])
+    current = [ln for ln in lines if ln.position <= known < ln.ended] if lines else []
+    if account.account_no < 0:
+        return tuple(_suspended(ln, account.unmatched_because) for ln in current)
+    if not account.services:
+        return tuple(_rate_line(account, house, cell, ln, None, known, cache) for ln in current)
+    return _rate_with_services(account, house, cell, current, known, cache)
+
+
+def _rate_with_services(
+    account: AccountFacts, house: HouseFacts, cell: Cell, lines: list[Line], known: int, cache: TermsCache
+) -> tuple[Item, ...]:
+    """Lines that come for a service which is paid by the month belong to that service's item."""
+    items: list[Item] = []
+    gathered: dict[str, list[Line]] = {}
+    for line in lines:
+        service = service_of(account, line, cell.month, known)
+        if service is not None and _belongs_to_service(account, house, cell, service, known, cache):
+            gathered.setdefault(service.name, []).append(line)
+        else:
+            items.append(_rate_line(account, house, cell, line, service, known, cache))
+    if cell.kind in (RECURRING, SPIFF):
+        for service in account.services.values():
+            if service.service_no <= known and service.currency == cell.currency:
+                came = gathered.get(service.name, [])
+                items.extend(_rate_service(account, house, cell, service, came, known, cache))
+    return tuple(sorted(items, key=lambda item: (item.item_no, item.line)))
+
+
+def service_of(account: AccountFacts, line: Line, month: int, known: int) -> Service | None:
+    """The service that a line names, or the only one in force on the account if it names none."""
+    services = [s for s in account.services.values() if s.service_no <= known]
+    if line.service is not None:
+        named = [s for s in services if line.service in (s.service, s.name)]
+    else:
+        named = [s for s in services if s.in_force(month, known)]
+    return named[0] if len(named) == 1 else None
+
+
+def _belongs_to_service(
+    account: AccountFacts, house: HouseFacts, cell: Cell, service: Service, known: int, cache: TermsCache
+) -> bool:
+    if cell.kind == SPIFF:
+        start = service.activated_on(known)
+        if start is None or months.number_of(start.on) != cell.month:
+            return False
+        return terms(account, house, cell, service, None, service.vendor, known, cache, once=True).pays_by_service
+    if cell.kind != RECURRING or not service.in_force(cell.month, known):
+        return False
+    found = terms(account, house, cell, service, None, service.vendor, known, cache)
+    return found.pays_by_service and not found.pays_by_line
+
+
+# -- items
+
+
+def _rate_line(
+    account: AccountFacts,
+    house: HouseFacts,
+    cell: Cell,
+    line: Line,
+    service: Service | None,
+    known: int,
+    cache: TermsCache,
+) -> Item:
+    found = terms(account, house, cell, service, line.product, line.vendor, known, cache)
+    if found.suspense_because and line.service is None:
+        return _suspended(line, found.suspense_because)
+    exact = line.commission
+    total = exact if isinstance(exact, int) else half_away(exact)
+    shares: list[Share] = []
+    left = total
+    zeros = found.zeros
+    if len(found.splits) == 1:
+        parts: tuple[int | Fraction, ...] = (exact,)
+    elif found.splits:
+        parts = tuple(divide(total, [split.weight for split in found.splits]))
+    else:
+        parts = ()
+    for split, part in zip(found.splits, parts, strict=True):
+        zeros += split.zeros
+        for coefficient in split.commission:
+            share = _share(coefficient, part)
+            left -= share.amount_minor
+            shares.append(share)
+    shares.append(Share(HOUSE, HOUSE_ROLE, left, total, None))
+    label = f"line {line.line} of statement {line.statement}"
+    return Item(line.statement_no, line.line, ((line.vendor, total),), tuple(shares), zeros, label)
+
+
+def _share(coefficient: Coefficient, base: int | Fraction) -> Share:
+    """The base times the coefficient, rounded half away from zero."""
+    payee, role, numerator, denominator, _, _ = coefficient
+    if isinstance(base, int):
+        product = base * numerator
+        amount = (2 * abs(product) + denominator) // (2 * denominator)
+        if product < 0:
+            amount = -amount
+    else:
+        amount = half_away(Fraction(base) * numerator / denominator)
+    return Share(payee, role, amount, base, coefficient)
+
+
+def _suspended(line: Line, because: str) -> Item:
+    total = half_away(line.commission)
+    share = Share(SUSPENSE, SUSPENSE_ROLE, total, total, None)
+    label = f"line {line.line} of statement {line.statement}"
+    return Item(line.statement_no, line.line, ((line.vendor, total),), (share,), (Zero(SUSPENSE, because),), label)
+
+
+def _rate_service(
+    account: AccountFacts,
+    house: HouseFacts,
+    cell: Cell,
+    service: Service,
+    lines: list[Line],
+    known: int,
+    cache: TermsCache,
+) -> Iterator[Item]:
+    """The item of a service × month: what is paid by MRC or flat, due when the vendor has reported on the month."""
+    if cell.kind == SPIFF:
+        start = service.activated_on(known)
+        applies = start is not None and months.number_of(start.on) == cell.month
+        found = terms(account, house, cell, service, None, service.vendor, known, cache, once=True) if applies else None
+        due = True
+    else:
+        applies = service.in_force(cell.month, known)
+        found = terms(account, house, cell, service, None, service.vendor, known, cache) if applies else None
+        due = bool(lines) or _reported(account, house, cell.month, known)
+    if found is None or not (found.pays_by_service or lines):
+        return
+    received = _received(lines)
+    zeros = list(found.zeros)
+    shares: list[Share] = []
+    left = sum(amount for _, amount in received)
+    for split in found.splits:
+        zeros.extend(split.zeros)
+        if split.by_service and not due:
+            zeros.append(Zero(split.agent, "month still open: the vendor has not reported on it yet"))
+        elif split.by_service:
+            for coefficient in split.by_service:
+                share = _share(coefficient, _service_base(coefficient, split, found, service, cell, known))
+                left -= share.amount_minor
+                shares.append(share)
+    shares.append(Share(HOUSE, HOUSE_ROLE, left, sum(amount for _, amount in received), None))
+    label = f"service {service.service} of contract {service.contract}"
+    yield Item(service.service_no, 0, received, tuple(shares), tuple(zeros), label)
+
+
+def _service_base(
+    coefficient: Coefficient, split: Split, found: Terms, service: Service, cell: Cell, known: int
+) -> int | Fraction:
+    """MRC or flat amount, the agent's weight of it, less what a disconnection takes back."""
+    amount = split.flat_minor if coefficient.base == "flat" else service.mrc_in(cell.month, known).figure
+    base = Fraction(amount * split.weight, sum(s.weight for s in found.splits))
+    start, end = service.activated_on(known), service.disconnected_on(known)
+    if cell.kind == SPIFF and start is not None and end is not None:
+        if (end.on - start.on).days <= split.clawback_within_days:
+            base *= 1 - split.clawback_rate
+    return int(base) if base.denominator == 1 else base
+
+
+def _reported(account: AccountFacts, house: HouseFacts, month: int, known: int) -> bool:
+    return any(house.reported.get(vendor, {}).get(month, known + 1) <= known for vendor in account.payers)
+
+
+def _received(lines: list[Line]) -> tuple[tuple[str, int], ...]:
+    by_vendor: dict[str, int] = {}
+    for line in lines:
+        by_vendor[line.vendor] = by_vendor.get(line.vendor, 0) + half_away(line.commission)
+    return tuple(sorted(by_vendor.items()))
+
+
+# -- terms: who is paid how
+
+
+def terms(
+    account: AccountFacts,
+    house: HouseFacts,
+    cell: Cell,
+    service: Service | None,
+    product: str | None,
+    vendor: str,
+    known: int,
+    cache: TermsCache,
+    *,
+    once: bool = False,
+) -> Terms:
+    """The compiled terms for items of one month, kind, service and product; compiled once for what is known."""
+    key = (cell.month, cell.kind, service.name if service else None, product, vendor, once)
+    found = cache.get(key)
+    if found is None:
+        found = cache[key] = _compile(account, house, cell, service, product, vendor, known, once)
+    return found
+
+
+class _Subject(NamedTuple):
+    """What a rule is chosen for."""
+
+    account: AccountFacts
+    house: HouseFacts
+    cell: Cell
+    service: Service | None
+    product: str | None
+    category: str | None
+    vendor: str
+    known: int
+    once: bool
+
+    def matches(self, selector: Selector) -> bool:
+        names = (self.service.service, self.service.name) if self.service else (None,)
+        return any(
+            selector.matches(
+                name,
+                self.account.account,
+                self.product,
+                self.category,
+                CHARGE_KINDS[self.cell.kind],
+                self.vendor,
+            )
+            for name in names
+        )
+
+
+def _compile(
+    account: AccountFacts,
+    house: HouseFacts,
+    cell: Cell,
+    service: Service | None,
+    product: str | None,
+    vendor: str,
+    known: int,
+    once: bool,
+) -> Terms:
+    day = months.last_day(cell.month)
+    if service is None and services_differ(account, day, known):
+        because = "the line names no service, and the account's services have different agents"
+        return Terms((), suspense_because=because)
+    aor = _paid_agents(account, service, cell, known, once)
+    if aor is None:
+        return Terms((), (Zero(HOUSE, f"{account.account} has no agent of record in {months.text(cell.month)}"),))
+    product = product or (service.product if service else None)
+    category = _category(house, vendor, product, known) or (service.category if service else None)
+    subject = _Subject(account, house, cell, service, product, category, vendor, known, once)
+    return Terms(tuple(_split(subject, aor, index) for index in range(len(aor.agents))))
+
+
+def _paid_agents(
+    account: AccountFacts, service: Service | None, cell: Cell, known: int, once: bool
+) -> Designation | None:
+    """Whom the month's money goes to. A SPIFF stays with whom it was first due to, and so does its clawback."""
+    day = months.last_day(cell.month)
+    start = service.activated_on(known) if service and once else None
+    if start is None:
+        return commission_agents(account, service, day, known)
+    later = sorted(d.position for d in account.designations if start.position < d.position <= known)
+    for first_known in (start.position, *later):
+        aor = commission_agents(account, service, day, first_known)
+        if aor is not None:
+            return aor
+    return None
+
+
+def _category(house: HouseFacts, vendor: str, product: str | None, known: int) -> str | None:
+    if product is None:
+        return None
+    position, category = house.categories.get((vendor, product), (known + 1, ""))
+    return category if position <= known else None
+
+
+def _split(subject: _Subject, aor: Designation, index: int) -> Split:
+    """What one agent of record and everybody above it are paid."""
+    agent, weight = aor.agents[index]
+    version, nothing = _plan_version(subject, agent)
+    rule = _rule(subject, version) if version else None
+    if version is None or rule is None:
+        reason = nothing or f"no rule of plan {version.plan if version else ''} is for this item"
+        return Split(agent, weight, (), (), 0, 0, Fraction(1), (Zero(agent_payee(agent), reason),))
+    base, rate, words = _pay(rule)
+    role = index * ROLES_PER_SPLIT
+    why = Why(words, rule.rule, version.plan, version.number, version.position, aor)
+    overrides, zeros = _overrides(subject, aor, agent, rule, rate, role)
+    coefficients = _with_seller(agent_payee(agent), role, base, rate, why, overrides)
+    clawed = rule.pay if isinstance(rule.pay, MultipleOfMrcOnce | Flat) else None
+    return Split(
+        agent,
+        weight,
+        tuple(c for c in coefficients if c.base == "commission"),
+        tuple(c for c in coefficients if c.base != "commission"),
+        rule.pay.amount_minor if isinstance(rule.pay, Flat) else 0,
+        clawed.clawback_within_days if clawed else 0,
+        Fraction(clawed.clawback_rate) if clawed else Fraction(1),
+        tuple(zeros),
+    )
+
+
+def _with_seller(
+    payee: str, role: int, base: Base, rate: Fraction, why: Why, overrides: list["_Override"]
+) -> list[Coefficient]:
+    """The seller's own part, less the overrides that it funds, and the overrides."""
+    funded = [o for o in overrides if o.funded_by_agent]
+    if funded:
+        why = why._replace(words=f"{why.words}, less the overrides that the agent funds")
+    own = rate - sum((o.rate for o in funded if o.coefficient.base == base), Fraction(0))
+    coefficients = [Coefficient(payee, role, own.numerator, own.denominator, why, base)]
+    for override in overrides:
+        coefficients.append(override.coefficient)
+        if override.funded_by_agent and override.coefficient.base != base:
+            taken = override.coefficient
+            coefficients.append(
+                Coefficient(
+                    payee, taken.role + ROLES_PER_SPLIT // 2, -taken.numerator, taken.denominator, why, taken.base
+                )
+            )
+    return coefficients
+
+
+def agent_payee(agent: str) -> str:
+    return f"agent:{agent}"
+
+
+def _pay(rule: Rule) -> tuple[Base, Fraction, str]:
+    """The base that a rule's pay is a part of, the part, and its words."""
+    match rule.pay:
+        case PercentOfCommission():
+            return "commission", Fraction(rule.pay.rate), f"{percent(rule.pay.rate)} of commission received"
+        case PercentOfMrc():
+            return "mrc", Fraction(rule.pay.rate), f"{percent(rule.pay.rate)} of MRC"
+        case MultipleOfMrcOnce():
+            return "mrc", Fraction(rule.pay.multiple), f"SPIFF of {plain(rule.pay.multiple)} × MRC"
+        case Flat():
+            return "flat", Fraction(1), f"flat {show(rule.pay.amount_minor, rule.pay.currency)}"
+
+
+def percent(rate: Fraction | object) -> str:
+    """``80%`` for 0.8, exactly."""
+    exact = Fraction(rate) * 100  # type: ignore[arg-type]
+    if exact.denominator == 1:
+        return f"{exact.numerator}%"
+    tenths = exact * 10**6
+    if tenths.denominator == 1:
+        digits = f"{abs(tenths.numerator):07d}"
+        text = f"{digits[:-6]}.{digits[-6:]}".rstrip("0")
+        return f"{'-' if exact < 0 else ''}{text}%"
+    return f"{exact.numerator}/{exact.denominator}%"
+
+
+def _plan_version(subject: _Subject, agent: str) -> tuple[PlanVersion | None, str]:
+    """The plan version that pays the agent for this item, or why there is none."""
+    house, known, month = subject.house, subject.known, subject.cell.month
+    facts = house.agents[agent]
+    if (ended := facts.unpaid_since(month, known)) is not None:
+        return None, f"{agent} is terminated since {ended.effective_on}, without evergreen"
+    agreement = facts.agreement_in(month, known)
+    if agreement is None:
+        return None, f"{agent} has no agreement in force in {months.text(month)}"
+    signed = _contract_date(subject)
+    applicable = [
+        (version.applies_to.from_, version.number, version)
+        for version in house.plans.get(agreement.plan, ())
+        if version.position <= known
+        and (
+            months.number_of(version.applies_to.from_) <= month
+            if version.applies_to.kind == "service-months-from"
+            else signed is not None and version.applies_to.from_ <= signed
+        )
+    ]
+    if not applicable:
+        return None, f"no published version of plan {agreement.plan} applies in {months.text(month)}"
+    return max(applicable, key=lambda candidate: candidate[:2])[2], ""
+
+
+def _contract_date(subject: _Subject) -> date | None:
+    """The day on which the item's contract was signed or last renewed; None where the item has no one contract."""
+    if subject.service is not None:
+        return subject.service.term_in(subject.cell.month, subject.known).on
+    services = [s for s in subject.account.services.values() if s.service_no <= subject.known]
+    if len({s.contract for s in services}) == 1:
+        return services[0].term_in(subject.cell.month, subject.known).on
+    return None
+
+
+def _rule(subject: _Subject, version: PlanVersion) -> Rule | None:
+    """Exactly one rule pays: the most specific that matches. A flat amount pays items in its own currency."""
+    for rule in version.once if subject.once else version.monthly:
+        if isinstance(rule.pay, Flat) and rule.pay.currency != subject.cell.currency:
+            continue
+        if subject.matches(rule.when):
+            return rule
+    return None
+
+
+# -- overrides
+
+
+class _Override(NamedTuple):
+    rate: Fraction
+    funded_by_agent: bool
+    coefficient: Coefficient
+
+
+def _overrides(
+    subject: _Subject, aor: Designation, seller: str, rule: Rule, rate: Fraction, role: int
+) -> tuple[list[_Override], list[Zero]]:
+    """What everybody above the selling agent is paid, level by level."""
+    base, _, _ = _pay(rule)
+    found: list[_Override] = []
+    zeros: list[Zero] = []
+    highest = rate
+    path = [seller]
+    for level, upline in enumerate(_uplines(subject, seller), start=1):
+        path.append(upline)
+        version, nothing = _plan_version(subject, upline)
+        if version is None:
+            zeros.append(Zero(agent_payee(upline), nothing))
+            continue
+        own_rule = _rule(subject, version)
+        own = _pay(own_rule) if own_rule else None
+        override = _override_rule(subject, version, level)
+        if override is not None:
+            paid = _override_rate(override, base, rate, own, highest)
+            if isinstance(paid, str):
+                zeros.append(Zero(agent_payee(upline), paid))
+            else:
+                pays_of, part, words = paid
+                why = Why(words, override.rule, version.plan, version.number, version.position, aor, tuple(path))
+                coefficient = Coefficient(
+                    agent_payee(upline), role + level, part.numerator, part.denominator, why, pays_of
+                )
+                found.append(_Override(part, override.funded_by == "agent", coefficient))
+        if own is not None and own[0] == base:
+            highest = max(highest, own[1])
+    return found, zeros
+
+
+def _uplines(subject: _Subject, agent: str) -> Iterator[str]:
+    """The chain above an agent in the service month."""
+    seen = {agent}
+    while True:
+        upline = subject.house.agents[agent].upline_in(subject.cell.month, subject.known)
+        if upline is None or upline.upline is None or upline.upline in seen:
+            return
+        agent = upline.upline
+        seen.add(agent)
+        yield agent
+
+
+def _override_rule(subject: _Subject, version: PlanVersion, level: int) -> Override | None:
+    for override in version.overrides:
+        monthly = isinstance(override.pay, OverridePercentOfCommission | OverridePercentOfMrc)
+        if subject.once and monthly and override.when.charge_kind != "spiff":
+            continue
+        if override.level in (None, level) and subject.matches(override.when):
+            return override
+    return None
+
+
+def _override_rate(
+    override: Override,
+    base: Base,
+    seller_rate: Fraction,
+    own: tuple[Base, Fraction, str] | None,
+    highest: Fraction,
+) -> tuple[Base, Fraction, str] | str:
+    """The base, the part of it and the words; or why it is nothing."""
+    match override.pay:
+        case OverridePercentOfCommission():
+            rate = Fraction(override.pay.rate)
+            return "commission", rate, f"override of {percent(rate)} of commission received"
+        case OverridePercentOfMrc():
+            rate = Fraction(override.pay.rate)
+            return "mrc", rate, f"override of {percent(rate)} of MRC"
+        case PercentOfDownlineShare():
+            rate = Fraction(override.pay.rate)
+            return base, rate * seller_rate, f"override of {percent(rate)} of the downline's share"
+        case Differential():
+            if own is None or own[0] != base:
+                return "own rate and the downline's are of different bases"
+            if own[1] <= highest:
+                return "downline's rate is at or above own rate"
+            words = f"differential override: own {percent(own[1])} less {percent(highest)}, the highest rate below"
+            return base, own[1] - highest, words

@@ -1,0 +1,470 @@
+"""Facts: what rating needs, by account, in the order in which it was learned. The same for every recipe.
+
+Lines find their account here, by the aliases known at their position: a number means an account on statements of the
+alias's first month or later, for service months before its end. A number that means no account, or two, puts its lines
+into a partition of their own (suspense) until a placement moves them.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from datetime import date
+from decimal import Decimal
+from typing import Any, NamedTuple, assert_never, cast
+
+from domain import months
+from domain.account import (
+    AccountAliasAdded,
+    AccountAliasEnded,
+    AccountOpened,
+    AgentOfRecordChanged,
+    AgentOfRecordChangeProposed,
+    AgentOfRecordChangeRejected,
+    AgentOfRecordDesignated,
+    Alias,
+)
+from domain.agent import AgentRecruited, AgentTerminated, AgreementSigned, UplineChanged
+from domain.calendar import DayOpened
+from domain.contract import (
+    ContractRenewed,
+    ContractSigned,
+    ServiceActivated,
+    ServiceAssigned,
+    ServiceDisconnected,
+    ServiceOrdered,
+    ServiceRepriced,
+)
+from domain.customer import CustomerOnboarded, DealLost, DealRegistered, DealWon
+from domain.house import HouseEvent
+from domain.ids import alike
+from domain.message import Recorded
+from domain.money import half_away, plain
+from domain.payout import (
+    PayoutProposed,
+    PayoutReleased,
+    PayoutReturned,
+    PayoutSettled,
+    PayoutWithdrawn,
+    PayRunApproved,
+    PayRunProposed,
+    PayRunReleased,
+    PayRunWithdrawn,
+)
+from domain.plan import CHARGE_KINDS, PlanVersionProposed, PlanVersionPublished
+from domain.rating.facts import CASH_NO, HOUSE_NO
+from domain.receipt import MoneyReceived, ReceiptMatched
+from domain.suspense import PlacementApproved, PlacementProposed, PlacementRejected
+from domain.vendor import ProductsListed, VendorContracted
+from domain.vendor_statement import (
+    StatementLine,
+    VendorStatementContinued,
+    VendorStatementMatched,
+    VendorStatementReceived,
+)
+from projections.projection import Column, KeyedState, Row, Table
+
+FACTS = Table(
+    "facts",
+    (
+        Column(
+            "account_no", "bigint", "position at which the account was opened; 0 the house, -1 cash, below: suspense"
+        ),
+        Column("position", "bigint", "position of the event that taught the fact"),
+        Column("seq", "integer", "order within the event, from 0"),
+        Column("body", "text", "the fact as a JSON list: a tag, then its fields; amounts in minor units"),
+    ),
+    ("account_no", "position", "seq"),
+    (("position",),),
+)
+NAMES = Table(
+    "facts_name",
+    (
+        Column("name", "text", "stream id of an account, agent, vendor or statement; suspense:vendor:number"),
+        Column("no", "bigint", "its number: the position at which it began; below zero for suspense"),
+    ),
+    ("name",),
+    (("no",),),
+)
+ALIASES = Table(
+    "facts_alias",
+    (
+        Column("number", "text", "vendor:number as printed"),
+        Column("alike", "text", "vendor:number without leading zeros, case and punctuation"),
+        Column("account_no", "bigint", "the account that the number means"),
+        Column("valid_from", "date", "on statements of this month or later; none: the row ends the alias", True),
+        Column("valid_until", "date", "for service months before this day; none: open", True),
+        Column("position", "bigint", "position of the event"),
+        Column("seq", "integer", "order within the event"),
+    ),
+    ("number", "position", "seq"),
+    (("alike",),),
+)
+AGENT_ACCOUNTS = Table(
+    "facts_agent",
+    (
+        Column("agent", "text", "an agent that was ever named on the account"),
+        Column("account_no", "bigint", "the account"),
+        Column("position", "bigint", "position of the event"),
+    ),
+    ("agent", "account_no", "position"),
+)
+PAYER_ACCOUNTS = Table(
+    "facts_payer",
+    (
+        Column("vendor", "text", "a vendor that may pay for a service of the account"),
+        Column("account_no", "bigint", "the account"),
+        Column("position", "bigint", "position of the event"),
+        Column("seq", "integer", "order within the event"),
+    ),
+    ("vendor", "account_no", "position", "seq"),
+)
+DAYS = Table(
+    "facts_day",
+    (
+        Column("position", "bigint", "from this position on"),
+        Column("day", "date", "the house's open day"),
+    ),
+    ("position",),
+)
+
+name = "facts"
+version = 1
+tables = (FACTS, NAMES, ALIASES, AGENT_ACCOUNTS, PAYER_ACCOUNTS, DAYS)
+
+
+def body(fact: Iterable[Any]) -> str:
+    """A fact as it is stored."""
+    return json.dumps(list(fact), separators=(",", ":"), ensure_ascii=False)
+
+
+class _Writer(NamedTuple):
+    """Rows of one event."""
+
+    position: int
+    state: KeyedState
+    out: list[Row]
+    seq: dict[int, int]
+
+    def fact(self, account_no: int, *fact: Any) -> None:
+        seq = self.seq.get(account_no, 0)
+        self.seq[account_no] = seq + 1
+        self.out.append(Row("facts", (account_no, self.position, seq, body(fact))))
+
+    def name(self, name: str, no: int) -> None:
+        self.out.append(Row("facts_name", (name, no)))
+
+    def number_of(self, name: str) -> int:
+        return cast(int, self.state.rows("facts_name", "name", name)[0][1])
+
+    def alias(self, account_no: int, alias: Alias, seq: int) -> None:
+        number = f"{alias.vendor}:{alias.number}"
+        like = f"{alias.vendor}:{alike(alias.number)}"
+        row = (number, like, account_no, alias.from_, alias.until, self.position, seq)
+        self.out.append(Row("facts_alias", row))
+        self.fact(account_no, "payer", alias.vendor)
+        self.out.append(Row("facts_payer", (alias.vendor, account_no, self.position, seq)))
+
+
+def project(recorded: Recorded, state: KeyedState) -> Iterable[Row]:
+    """The rows that one event adds to the facts."""
+    writer = _Writer(recorded.position, state, [], {})
+    _learn(cast(HouseEvent, recorded.event), writer)
+    return writer.out
+
+
+def _learn(event: HouseEvent, to: _Writer) -> None:
+    match event:
+        case DayOpened():
+            to.out.append(Row("facts_day", (to.position, event.effective_on)))
+        case VendorContracted() | ProductsListed() | PlanVersionPublished():
+            _learn_terms(event, to)
+        case AgentRecruited() | AgreementSigned() | UplineChanged() | AgentTerminated():
+            _learn_agent(event, to)
+        case AccountOpened() | AccountAliasAdded() | AccountAliasEnded():
+            _learn_account(event, to)
+        case AgentOfRecordDesignated() | AgentOfRecordChanged():
+            _learn_agent_of_record(event, to)
+        case ServiceAssigned() | ServiceActivated() | ServiceRepriced() | ServiceDisconnected() | ContractRenewed():
+            _learn_service(event, to)
+        case VendorStatementReceived() | VendorStatementContinued():
+            _learn_statement(event, to)
+        case PlacementApproved():
+            _learn_placement(event, to)
+        case MoneyReceived() | PayoutReleased() | PayoutSettled() | PayoutReturned():
+            to.fact(CASH_NO, "cash", list(_cash(event)), event.currency, event.effective_on.isoformat())
+        case (
+            PlanVersionProposed()
+            | CustomerOnboarded()
+            | DealRegistered()
+            | DealWon()
+            | DealLost()
+            | AgentOfRecordChangeProposed()
+            | AgentOfRecordChangeRejected()
+            | ContractSigned()
+            | ServiceOrdered()
+            | VendorStatementMatched()
+            | PlacementProposed()
+            | PlacementRejected()
+            | ReceiptMatched()
+            | PayRunProposed()
+            | PayRunApproved()
+            | PayRunWithdrawn()
+            | PayRunReleased()
+            | PayoutProposed()
+            | PayoutWithdrawn()
+        ):
+            pass
+        case _:
+            assert_never(event)
+
+
+def _learn_terms(event: VendorContracted | ProductsListed | PlanVersionPublished, to: _Writer) -> None:
+    match event:
+        case VendorContracted():
+            to.name(f"vendor:{event.vendor}", to.position)
+            to.fact(HOUSE_NO, "vendor", event.vendor)
+        case ProductsListed():
+            to.fact(HOUSE_NO, "products", event.vendor, [[p.product, p.category] for p in event.products])
+        case PlanVersionPublished():
+            to.fact(HOUSE_NO, "plan", event.model_dump(mode="json", exclude_none=True))
+
+
+def _learn_agent(event: AgentRecruited | AgreementSigned | UplineChanged | AgentTerminated, to: _Writer) -> None:
+    on = event.effective_on.isoformat()
+    match event:
+        case AgentRecruited():
+            to.name(f"agent:{event.agent}", to.position)
+            to.fact(HOUSE_NO, "agent", event.agent, event.upline)
+        case AgreementSigned():
+            to.fact(HOUSE_NO, "agreement", event.agent, event.plan, on)
+        case UplineChanged():
+            to.fact(HOUSE_NO, "upline", event.agent, event.upline, on)
+        case AgentTerminated():
+            to.fact(HOUSE_NO, "terminated", event.agent, on, event.evergreen)
+
+
+def _learn_account(event: AccountOpened | AccountAliasAdded | AccountAliasEnded, to: _Writer) -> None:
+    if isinstance(event, AccountOpened):
+        to.name(f"account:{event.account}", to.position)
+        to.fact(to.position, "account", event.account, event.vendor)
+        to.out.append(Row("facts_payer", (event.vendor, to.position, to.position, len(event.aliases))))
+        for seq, alias in enumerate(event.aliases):
+            to.alias(to.position, alias, seq)
+        return
+    account_no = to.number_of(f"account:{event.account}")
+    if isinstance(event, AccountAliasAdded):
+        to.alias(account_no, event.alias, 0)
+    else:
+        number, like = f"{event.vendor}:{event.number}", f"{event.vendor}:{alike(event.number)}"
+        to.out.append(Row("facts_alias", (number, like, account_no, None, event.effective_on, to.position, 0)))
+
+
+def _learn_agent_of_record(event: AgentOfRecordDesignated | AgentOfRecordChanged, to: _Writer) -> None:
+    account_no = to.number_of(f"account:{event.account}")
+    stays = event.commission_stays if isinstance(event, AgentOfRecordChanged) else None
+    to.fact(
+        account_no,
+        "aor",
+        event.service,
+        [[named.agent, named.weight] for named in event.agents],
+        event.effective_on.isoformat(),
+        event.letter.signed_on.isoformat() if event.letter else None,
+        stays.at_latest.isoformat() if stays else None,
+    )
+    to.out.extend(Row("facts_agent", (named.agent, account_no, to.position)) for named in event.agents)
+
+
+def _learn_service(
+    event: ServiceAssigned | ServiceActivated | ServiceRepriced | ServiceDisconnected | ContractRenewed, to: _Writer
+) -> None:
+    on = event.effective_on.isoformat()
+    if isinstance(event, ContractRenewed):
+        for account in sorted({service.account for service in event.services}):
+            to.fact(to.number_of(f"account:{account}"), "renewed", event.contract, on)
+        return
+    account_no = to.number_of(f"account:{event.account}")
+    match event:
+        case ServiceAssigned():
+            to.fact(
+                account_no,
+                "service",
+                event.contract,
+                event.service,
+                event.vendor,
+                event.product,
+                event.category,
+                event.mrc_minor,
+                event.currency,
+                event.contract_signed_on.isoformat(),
+                event.contract_renewed_on.isoformat() if event.contract_renewed_on else None,
+            )
+            to.out.append(Row("facts_payer", (event.vendor, account_no, to.position, 0)))
+        case ServiceActivated():
+            to.fact(account_no, "active", event.contract, event.service, on)
+        case ServiceRepriced():
+            to.fact(account_no, "price", event.contract, event.service, on, event.mrc_minor)
+        case ServiceDisconnected():
+            to.fact(account_no, "off", event.contract, event.service, on)
+
+
+# -- statements
+
+
+def _learn_statement(event: VendorStatementReceived | VendorStatementContinued, to: _Writer) -> None:
+    statement = f"vendor-statement:{event.vendor}:{event.number}"
+    if isinstance(event, VendorStatementReceived):
+        to.name(statement, to.position)
+        statement_no, last = to.position, event.event_count == 1
+    else:
+        statement_no, last = to.number_of(statement), event.event_no == event.event_count
+    for index, line in enumerate(event.lines):
+        _learn_line(event, statement_no, index, line, to)
+    if last:
+        to.fact(HOUSE_NO, "reported", event.vendor, months.number(event.service_month))
+
+
+def _learn_line(
+    event: VendorStatementReceived | VendorStatementContinued,
+    statement_no: int,
+    index: int,
+    line: StatementLine,
+    to: _Writer,
+) -> None:
+    month = months.number(line.service_month or event.service_month)
+    fact = _line_fact(event, statement_no, line, month)
+    found = _resolve(to.state, event.vendor, line.account, months.number(event.statement_month), month)
+    if line.month_basis == "unknown":
+        found = _Found(None, f"service month of account {line.account} unknown", found.account_no or found.looks_like)
+    if found.account_no is not None:
+        to.fact(found.account_no, *fact)
+        return
+    suspense = _suspense_no(event.vendor, line.account, index, found.why, to)
+    to.fact(suspense, *fact)
+    if found.looks_like is not None:
+        amount = half_away(line.commission_minor)
+        to.fact(found.looks_like, "suspect", statement_no, line.line, month, fact[5], fact[6], amount, line.account)
+
+
+def _line_fact(
+    event: VendorStatementReceived | VendorStatementContinued, statement_no: int, line: StatementLine, month: int
+) -> tuple[Any, ...]:
+    exact: Decimal = line.commission_minor
+    commission = int(exact) if exact == exact.to_integral_value() else plain(exact)
+    return (
+        "line",
+        statement_no,
+        line.line,
+        event.vendor,
+        month,
+        CHARGE_KINDS.index(line.charge_kind),
+        event.currency,
+        commission,
+        line.service,
+        line.product,
+        event.number,
+    )
+
+
+class _Found(NamedTuple):
+    account_no: int | None
+    why: str = ""
+    looks_like: int | None = None
+
+
+def _resolve(state: KeyedState, vendor: str, number: str, statement_month: int, month: int) -> _Found:
+    """The one account that a number as printed means, or why there is none and which account it looks like."""
+    rows = state.rows("facts_alias", "number", f"{vendor}:{number}")
+    meant = _meant(rows, statement_month, month)
+    if len(meant) == 1:
+        return _Found(meant.pop())
+    if len(meant) > 1:
+        return _Found(None, f"account {number} could mean {len(meant)} accounts")
+    if rows:
+        known = {row[2] for row in rows}
+        why = f"account {number} means no account in {months.text(month)}"
+        return _Found(None, why, known.pop() if len(known) == 1 else None)
+    similar = {row[2] for row in state.rows("facts_alias", "alike", f"{vendor}:{alike(number)}")}
+    if len(similar) == 1:
+        return _Found(None, f"unknown account {number} (leading zeros lost)", similar.pop())
+    return _Found(None, f"unknown account {number}")
+
+
+def _meant(rows: Iterable[tuple[Any, ...]], statement_month: int, month: int) -> set[int]:
+    printed_by, served_from = months.last_day(statement_month), months.first_day(month)
+    rows = list(rows)
+    meant: set[int] = set()
+    for _, _, account_no, valid_from, valid_until, position, _ in rows:
+        if valid_from is None or valid_from > printed_by:
+            continue
+        ends: Iterator[date | None] = (
+            row[4] for row in rows if row[3] is None and row[2] == account_no and row[5] > position
+        )
+        until = min((end for end in (valid_until, *ends) if end is not None), default=None)
+        if until is None or served_from < until:
+            meant.add(account_no)
+    return meant
+
+
+SUSPENSE_STRIDE = 1024
+"""More than the lines of one event: gives the numbers first seen in one event different partitions."""
+
+
+def _suspense_no(vendor: str, number: str, index: int, why: str, to: _Writer) -> int:
+    """The partition in which a number's lines wait; minted where the number is first seen."""
+    name = f"suspense:{vendor}:{number}"
+    if known := to.state.rows("facts_name", "name", name):
+        return cast(int, known[0][1])
+    for row in to.out:
+        if row.table == "facts_name" and row.values[0] == name:
+            return cast(int, row.values[1])
+    suspense_no = -(to.position * SUSPENSE_STRIDE + index)
+    to.name(name, suspense_no)
+    to.fact(suspense_no, "unmatched", vendor, number, why)
+    return suspense_no
+
+
+def _learn_placement(event: PlacementApproved, to: _Writer) -> None:
+    """Move every line that waits under the number to the account; clear it where it was suspected."""
+    waiting_no = to.state.rows("facts_name", "name", f"suspense:{event.vendor}:{event.number}")
+    if not waiting_no:
+        return
+    account_no = to.number_of(f"account:{event.account}")
+    rows = to.state.rows("facts", "account_no", waiting_no[0][1])
+    waiting: dict[tuple[int, int], list[Any]] = {}
+    for row in rows:
+        fact = json.loads(row[3])
+        if fact[0] == "line":
+            waiting[fact[1], fact[2]] = fact
+        elif fact[0] == "unline":
+            waiting.pop((fact[1], fact[2]), None)
+    suspected = [row[2] for row in to.state.rows("facts_alias", "alike", f"{event.vendor}:{alike(event.number)}")]
+    for (statement_no, line), fact in sorted(waiting.items()):
+        to.fact(waiting_no[0][1], "unline", statement_no, line)
+        if event.service_month is not None:
+            fact[4] = months.number(event.service_month)
+        to.fact(account_no, *fact)
+        for candidate in sorted(set(suspected)):
+            if _is_suspected(to.state, candidate, statement_no, line):
+                to.fact(candidate, "cleared", statement_no, line)
+
+
+def _is_suspected(state: KeyedState, account_no: int, statement_no: int, line: int) -> bool:
+    facts = (json.loads(row[3]) for row in state.rows("facts", "account_no", account_no))
+    return any(fact[0] == "suspect" and fact[1:3] == [statement_no, line] for fact in facts)
+
+
+# -- money that moved
+
+
+def _cash(event: MoneyReceived | PayoutReleased | PayoutSettled | PayoutReturned) -> Iterator[list[Any]]:
+    """The legs of a movement: a credit is above zero, and they sum to zero."""
+    amount = event.amount_minor
+    match event:
+        case MoneyReceived():
+            yield from (["receivable", event.vendor, amount], ["bank", "", -amount])
+        case PayoutReleased():
+            yield from (["payable", event.agent, -amount], ["in-transit", "", amount])
+        case PayoutSettled():
+            yield from (["in-transit", "", -amount], ["bank", "", amount])
+        case PayoutReturned():
+            came_from = "bank" if event.was_settled else "in-transit"
+            yield from (["payable", event.agent, amount], [came_from, "", -amount])
