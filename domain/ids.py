@@ -35,8 +35,14 @@ StreamId = str
 CALENDAR: StreamId = "calendar:house"
 
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
 def _printed(text: str) -> str:
-    return re.sub(r"\s+", " ", text).strip()
+    folded = " ".join(text.split())
+    if not folded or _CONTROL.search(folded):
+        raise ValueError(f"{text!r} is blank or holds control characters; nothing is printed like that")
+    return folded
 
 
 Printed = Annotated[str, StringConstraints(min_length=1, max_length=120), AfterValidator(_printed)]

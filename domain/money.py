@@ -32,6 +32,10 @@ MINOR_UNITS: dict[str, int] = {
 ABSURD_MINOR = 10**14
 
 
+#: The digits, before and after the point, that decimal arithmetic keeps; a figure with more would be rounded unseen.
+DIGITS = 28
+
+
 def known_currency(code: str) -> str:
     """The ISO 4217 code itself. Raises ValueError for a code that is not one."""
     if code not in MINOR_UNITS:
@@ -49,12 +53,15 @@ def _exact(value: Any) -> Decimal:
     if text.endswith("%"):
         text, scale = text[:-1].strip(), Decimal("0.01")
     try:
-        number = Decimal(text) * scale
+        number = Decimal(text)
     except InvalidOperation:
         raise ValueError(f"{value!r} is not a number") from None
-    if not number.is_finite():
+    _, digits, exponent = number.as_tuple()
+    if not isinstance(exponent, int):
         raise ValueError(f"{value!r} is not a finite number")
-    return number
+    if max(len(digits), -exponent) + max(exponent, 0) > DIGITS:
+        raise ValueError(f"{value!r} has more than {DIGITS} digits")
+    return number * scale
 
 
 def plain(number: Decimal) -> str:

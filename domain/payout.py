@@ -182,8 +182,7 @@ class SettlePayout(Command, do="settle_payout"):
     def streams(self, known: Mapping[str, Any]) -> Streams:
         if self.agent is not None:
             return Streams((payouts_stream(self.agent),))
-        everybody = _run_and_payouts(self.pay_run, known).writes
-        return Streams(everybody[1:], everybody[:1])
+        return _run_and_payouts(self.pay_run, known)
 
 
 class ReturnPayout(Command, do="return_payout"):
@@ -196,7 +195,7 @@ class ReturnPayout(Command, do="return_payout"):
         return Streams((payouts_stream(self.agent),))
 
 
-PayRunCommand = ProposePayRun | ApprovePayRun | WithdrawPayRun | ReleasePayRun
+PayRunCommand = ProposePayRun | ApprovePayRun | WithdrawPayRun | ReleasePayRun | SettlePayout
 PayoutCommand = ProposePayRun | WithdrawPayRun | ReleasePayRun | SettlePayout | ReturnPayout
 
 # -- refusals
@@ -207,7 +206,7 @@ class PayRunAlreadyProposed(Refused):
 
 
 class PayRunUnknown(Refused):
-    """Only a proposed pay run is approved, withdrawn or released."""
+    """Only a proposed pay run is approved, withdrawn, released or settled."""
 
 
 class PayRunNotProposed(Refused):
@@ -340,6 +339,8 @@ def decide_run(run: PayRun, command: PayRunCommand, context: Context) -> list[Pa
             if run.status != "approved":
                 raise PayRunNotApproved(f"pay run {command.pay_run} is not approved; let a second person approve it")
             return [PayRunReleased(pay_run=command.pay_run, effective_on=effective_on)]
+        case SettlePayout():
+            return []
         case _:
             assert_never(command)
 

@@ -17,7 +17,7 @@ from domain.ids import Key, ReceiptId, VendorId, receipt_stream, statement_strea
 from domain.message import Command, Context, Event, Model, Refused, Streams
 from domain.money import Currency, Minor
 from domain.vendor import contracted
-from domain.vendor_statement import VendorStatement, VendorStatementMatched, matched_event, received
+from domain.vendor_statement import CurrencyWrong, VendorStatement, VendorStatementMatched, matched_event, received
 
 
 class Match(Model):
@@ -184,7 +184,12 @@ def _matches(receipt: Receipt, money: MoneyReceived, command: MatchReceipt, cont
         if any(m.number == wanted.number for m in matches):
             raise StatementNamedTwice(f"receipt {command.receipt}: statement {wanted.number} is named twice")
         statement = received(context.state(statement_stream(money.vendor, wanted.number)), money.vendor, wanted.number)
-        amount = wanted.amount_minor if wanted.amount_minor is not None else min(statement.open_minor, left)
+        if statement.currency != money.currency:
+            raise CurrencyWrong(
+                f"receipt {command.receipt} is in {money.currency}; "
+                f"statement {wanted.number} of {money.vendor} is in {statement.currency}"
+            )
+        amount = wanted.amount_minor if wanted.amount_minor is not None else _as_much(statement.open_minor, left)
         if abs(amount) > abs(left):
             raise MatchedTooMuch(
                 f"receipt {command.receipt} has {left} minor units left; {amount} cannot be matched to {wanted.number}"
@@ -192,3 +197,8 @@ def _matches(receipt: Receipt, money: MoneyReceived, command: MatchReceipt, cont
         left -= amount
         matches.append(Match(number=wanted.number, amount_minor=amount, open_minor=statement.open_minor - amount))
     return tuple(matches)
+
+
+def _as_much(open_minor: int, left_minor: int) -> int:
+    """What both hold; of two amounts that are taken back the smaller one."""
+    return max(open_minor, left_minor) if open_minor < 0 and left_minor < 0 else min(open_minor, left_minor)

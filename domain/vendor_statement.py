@@ -142,7 +142,7 @@ class ControlTotalWrong(Refused):
 
 
 class CurrencyWrong(Refused):
-    """A vendor's statements are in the currency of its contract."""
+    """A vendor's statements are in the currency of its contract, and money is matched in its own."""
 
 
 class LineNumberedTwice(Refused):
@@ -150,7 +150,7 @@ class LineNumberedTwice(Refused):
 
 
 class ServiceMonthUnlikely(Refused):
-    """A service month after the statement month is a misread date."""
+    """A service month more than a month after the statement month is a misread date."""
 
 
 # -- state

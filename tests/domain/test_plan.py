@@ -1,0 +1,226 @@
+"""Plans: versions in order, one rule for each item, published by a second person."""
+
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from domain.message import Actor, SelfApproved
+from domain.plan import (
+    Flat,
+    MultipleOfMrcOnce,
+    Override,
+    OverridePercentOfCommission,
+    PercentOfCommission,
+    PercentOfMrc,
+    PlanVersionAlreadyPublished,
+    PlanVersionNotProposed,
+    PlanVersionOutOfOrder,
+    PlanVersionProposed,
+    PlanVersionPublished,
+    ProposePlanVersion,
+    PublishPlanVersion,
+    Rule,
+    RulesAmbiguous,
+    Selector,
+    ServiceMonthsFrom,
+    pays_once,
+)
+from tests.spec import ANN, BOB, DAY, given, said
+
+EIGHTY = PercentOfCommission(kind="percent-of-commission", rate=Decimal("0.80"))
+OF_MRC = PercentOfMrc(kind="percent-of-mrc", rate=Decimal("0.12"))
+SPIFF = MultipleOfMrcOnce(kind="multiple-of-mrc-once", multiple=Decimal(1))
+FIVE = OverridePercentOfCommission(kind="percent-of-commission", rate=Decimal("0.05"))
+RESIDUAL = Rule(rule="residual", pay=EIGHTY)
+UPLINE = Override(rule="upline", level=1, pay=FIVE)
+
+
+def propose(version: int = 1, *rules: Rule, overrides: tuple[Override, ...] = ()) -> ProposePlanVersion:
+    return ProposePlanVersion(plan="standard", plan_version=version, rules=rules or (RESIDUAL,), overrides=overrides)
+
+
+def publish(version: int = 1) -> PublishPlanVersion:
+    return PublishPlanVersion(plan="standard", plan_version=version)
+
+
+def test_a_version_is_proposed_by_one_person_and_published_by_another() -> None:
+    content: dict[str, Any] = {
+        "plan": "standard",
+        "plan_version": 1,
+        "applies_to": ServiceMonthsFrom(from_=date(2026, 4, 1)),
+        "rules": (RESIDUAL,),
+        "overrides": (UPLINE,),
+        "proposed_by": Actor(subject=ANN),
+    }
+    command = ProposePlanVersion(
+        plan="standard",
+        applies_to=ServiceMonthsFrom(from_=date(2026, 4, 1)),
+        rules=(RESIDUAL,),
+        overrides=(UPLINE,),
+    )
+    given().when(command).then(PlanVersionProposed(**content, effective_on=DAY)).when(publish(), by=BOB).then(
+        PlanVersionPublished(**content, effective_on=DAY)
+    )
+
+
+def test_versions_are_numbered_in_order() -> None:
+    house = given()
+    house.when(propose(2)).then_refused(
+        PlanVersionOutOfOrder, "version 2 of plan standard cannot be proposed; the next version is 1"
+    )
+    house.given(propose(1), said(publish(1), by=BOB))
+    house.when(propose(1)).then_refused(
+        PlanVersionOutOfOrder, "version 1 of plan standard cannot be proposed; the next version is 2"
+    )
+    house.when(propose(3)).then_refused(PlanVersionOutOfOrder)
+    house.given(propose(2), said(publish(2), by=BOB), propose(3))
+
+
+def test_a_version_that_waits_may_be_proposed_anew() -> None:
+    better = Rule(rule="residual", pay=OF_MRC)
+    house = given(propose(), said(propose(1, better), by=BOB))
+    (event,) = house.when(publish(), by=ANN).events
+    assert isinstance(event, PlanVersionPublished)
+    assert (event.rules, event.proposed_by) == ((better,), Actor(subject=BOB))
+
+
+def test_only_a_proposed_version_is_published_and_once() -> None:
+    house = given()
+    house.when(publish(), by=BOB).then_refused(
+        PlanVersionNotProposed, "version 1 of plan standard is not proposed; propose it first"
+    )
+    house.given(propose(), said(publish(), by=BOB))
+    house.when(publish(), by=BOB).then_refused(
+        PlanVersionAlreadyPublished, "version 1 of plan standard is published already"
+    )
+    house.when(publish(2), by=BOB).then_refused(PlanVersionNotProposed)
+
+
+@pytest.mark.parametrize("publisher", [Actor(subject="ann"), Actor(subject="bob", on_behalf_of="house/ann")])
+def test_a_version_is_published_by_a_second_person(publisher: Actor) -> None:
+    given(propose()).when(publish(), by=publisher).then_refused(
+        SelfApproved, "version 1 of plan standard was proposed by house/ann; let another principal approve it"
+    )
+
+
+def test_somebody_for_whom_the_proposer_acted_may_not_publish_either() -> None:
+    for_cleo = Actor(subject="ann", on_behalf_of="house/cleo")
+    given(said(propose(), by=for_cleo)).when(publish(), by="cleo").then_refused(SelfApproved)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (Rule(rule="a", pay=EIGHTY), Rule(rule="b", pay=EIGHTY)),
+        (Rule(rule="a", pay=EIGHTY), Rule(rule="b", pay=OF_MRC)),
+        (
+            Rule(rule="a", when=Selector(product="dia", vendor="lumen"), pay=EIGHTY),
+            Rule(rule="b", when=Selector(vendor="lumen", product="dia"), pay=OF_MRC),
+        ),
+    ],
+)
+def test_two_rules_for_the_same_items_are_ambiguous(one: Rule, other: Rule) -> None:
+    given().when(propose(1, one, other)).then_refused(
+        RulesAmbiguous, "version 1 of plan standard: rules a and b are for the same items; keep one"
+    )
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (Selector(), Selector(vendor="lumen")),
+        (Selector(product="dia"), Selector(product="ucaas")),
+        (Selector(product="dia"), Selector(category="internet")),
+    ],
+)
+def test_rules_that_precedence_tells_apart_are_not(one: Selector, other: Selector) -> None:
+    rules = (Rule(rule="a", when=one, pay=EIGHTY), Rule(rule="b", when=other, pay=EIGHTY))
+    assert given().when(propose(1, *rules)).refusal is None
+
+
+def test_a_spiff_stands_beside_the_monthly_rule_for_the_same_items() -> None:
+    assert given().when(propose(1, RESIDUAL, Rule(rule="spiff", pay=SPIFF))).refusal is None
+    twice = (Rule(rule="spiff", pay=SPIFF), Rule(rule="bonus", pay=Flat(kind="flat", amount_minor=1, every="once")))
+    given().when(propose(1, *twice)).then_refused(RulesAmbiguous)
+
+
+def test_overrides_are_told_apart_by_their_level() -> None:
+    second = Override(rule="above", level=2, pay=FIVE)
+    assert given().when(propose(overrides=(UPLINE, second))).refusal is None
+    again = Override(rule="again", level=1, pay=FIVE)
+    given().when(propose(overrides=(UPLINE, again))).then_refused(RulesAmbiguous)
+
+
+def test_rules_and_overrides_have_names_of_their_own() -> None:
+    given().when(propose(overrides=(UPLINE.model_copy(update={"rule": "residual"}),))).then_refused(
+        RulesAmbiguous, "version 1 of plan standard: two rules are called residual; rename one"
+    )
+
+
+@pytest.mark.parametrize(
+    ("pay", "once"),
+    [
+        (EIGHTY, False),
+        (OF_MRC, False),
+        (SPIFF, True),
+        (Flat(kind="flat", amount_minor=1), False),
+        (Flat(kind="flat", amount_minor=1, every="once"), True),
+    ],
+)
+def test_what_is_paid_once(pay: PercentOfCommission | PercentOfMrc | MultipleOfMrcOnce | Flat, once: bool) -> None:
+    assert pays_once(pay) is once
+
+
+def test_precedence_is_service_account_product_category_charge_kind_vendor() -> None:
+    from_most_specific = [
+        Selector(service="C-1/dia"),
+        Selector(account="ACC-1"),
+        Selector(product="dia"),
+        Selector(category="internet"),
+        Selector(charge_kind="recurring"),
+        Selector(vendor="lumen"),
+        Selector(),
+    ]
+    by_specificity = sorted(from_most_specific, key=lambda selector: selector.specificity, reverse=True)
+    assert by_specificity == from_most_specific
+    assert Selector(product="dia").specificity > Selector(category="internet", vendor="lumen").specificity
+
+
+def test_a_selector_matches_what_it_names() -> None:
+    item = ("C-1/dia", "ACC-1", "dia", "internet", "recurring", "lumen")
+    assert Selector().matches(*item)
+    assert Selector(product="dia", vendor="lumen").matches(*item)
+    assert not Selector(product="ucaas", vendor="lumen").matches(*item)
+    assert not Selector(service="C-1/dia").matches(None, *item[1:])
+
+
+@pytest.mark.parametrize(("rate", "taken"), [("0", True), ("1000", True), ("1000.01", False), ("-0.01", False)])
+def test_a_rate_is_not_negative_and_not_absurd(rate: str, taken: bool) -> None:
+    if taken:
+        assert PercentOfMrc(kind="percent-of-mrc", rate=Decimal(rate)).rate == Decimal(rate)
+    else:
+        with pytest.raises(ValidationError):
+            PercentOfMrc(kind="percent-of-mrc", rate=Decimal(rate))
+
+
+@pytest.mark.parametrize(("rate", "taken"), [("0", True), ("100%", True), ("1.01", False)])
+def test_no_more_is_clawed_back_than_was_paid(rate: str, taken: bool) -> None:
+    fields = {"kind": "multiple-of-mrc-once", "multiple": "1", "clawback_within_days": 90, "clawback_rate": rate}
+    if taken:
+        MultipleOfMrcOnce.model_validate(fields)
+    else:
+        with pytest.raises(ValidationError):
+            MultipleOfMrcOnce.model_validate(fields)
+
+
+@pytest.mark.parametrize(("level", "taken"), [(0, False), (1, True), (10, True), (11, False), (None, True)])
+def test_an_override_reaches_ten_levels(level: int | None, taken: bool) -> None:
+    fields = {"rule": "upline", "level": level, "pay": {"kind": "differential"}}
+    if taken:
+        Override.model_validate(fields)
+    else:
+        with pytest.raises(ValidationError):
+            Override.model_validate(fields)
