@@ -1,0 +1,232 @@
+"""One event of every topic with every optional field filled, to be frozen as stored bytes."""
+
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from domain import account as a
+from domain import agent, calendar, contract, customer, payout, receipt, suspense, vendor
+from domain import plan as p
+from domain import vendor_statement as v
+from domain.message import Actor, Envelope, Event, Evidence
+
+ON = date(2026, 1, 5)
+ANN = Actor(issuer="okta", subject="ann", on_behalf_of="house/cleo")
+BOB = Actor(subject="bob", on_behalf_of="house/dora")
+LETTER = Evidence(digest="sha256:" + "ab" * 32, signer="alder-foods:cfo", signed_on=date(2025, 12, 15))
+ENVELOPE = Envelope(
+    actor=ANN, evidence=LETTER, command_id="command-1", correlation_id="command-0", causation_id="account:ACC-1@3"
+)
+
+ALIAS = a.Alias(vendor="lumen", number="00-42 17", source="circuit", from_=date(2026, 2, 1), until=date(2027, 3, 1))
+AGENTS = (a.Weighted(agent="harbor", weight=60), a.Weighted(agent="keystone", weight=40))
+FORMER = (a.Weighted(agent="summit"),)
+STAYS = a.StaysUntilRenewal(at_latest=date(2027, 1, 1))
+EVERYTHING = p.Selector(
+    service="C-1/dia", account="ACC-1", product="dia", category="internet", charge_kind="recurring", vendor="lumen"
+)
+PAYS: tuple[p.Pay, ...] = (
+    p.PercentOfCommission(kind="percent-of-commission", rate=Decimal("0.80")),
+    p.PercentOfMrc(kind="percent-of-mrc", rate=Decimal("0.125")),
+    p.MultipleOfMrcOnce(
+        kind="multiple-of-mrc-once", multiple=Decimal("1.5"), clawback_within_days=180, clawback_rate=Decimal("0.5")
+    ),
+    p.Flat(
+        kind="flat", amount_minor=2500, currency="CAD", every="once", clawback_within_days=90, clawback_rate=Decimal(1)
+    ),
+)
+OVERRIDES: tuple[p.OverridePay, ...] = (
+    p.OverridePercentOfCommission(kind="percent-of-commission", rate=Decimal("0.05")),
+    p.OverridePercentOfMrc(kind="percent-of-mrc", rate=Decimal("0.01")),
+    p.PercentOfDownlineShare(kind="percent-of-downline-share", rate=Decimal("0.1")),
+    p.Differential(kind="differential"),
+)
+PLAN: dict[str, Any] = {
+    "plan": "standard",
+    "plan_version": 2,
+    "rules": tuple(p.Rule(rule=f"rule-{n}", when=EVERYTHING, pay=pay) for n, pay in enumerate(PAYS)),
+    "overrides": tuple(
+        p.Override(rule=f"override-{n}", when=EVERYTHING, level=n + 1, pay=pay, funded_by="agent")
+        for n, pay in enumerate(OVERRIDES)
+    ),
+    "proposed_by": ANN,
+}
+LINE = v.StatementLine(
+    line=7,
+    account="00-42 17",
+    service="ORD 99",
+    product="dia",
+    charge_kind="usage",
+    line_type="chargeback",
+    billed_minor=Decimal(-124987),
+    net_billed_minor=Decimal("-124986.50"),
+    commissionable_minor=Decimal(-120000),
+    claimed_rate=Decimal("0.15"),
+    commission_minor=Decimal("-18748.35"),
+    service_month="2025-11",
+    month_basis="derived",
+    house_code="TB 01",
+)
+STATEMENT: dict[str, Any] = {
+    "vendor": "lumen",
+    "number": "2026-01",
+    "revision": 1,
+    "statement_month": "2026-01",
+    "service_month": "2025-12",
+    "currency": "USD",
+    "event_count": 2,
+    "lines": (LINE,),
+}
+PAYOUT: dict[str, Any] = {"agent": "harbor", "pay_run": "2026-01", "currency": "USD", "amount_minor": 14998}
+SERVICE: dict[str, Any] = {"contract": "C-1", "service": "C-1/dia", "account": "ACC-1"}
+CHANGE: dict[str, Any] = {
+    "account": "ACC-1",
+    "service": "C-1/dia",
+    "agents": AGENTS,
+    "letter": LETTER,
+    "commission_stays": STAYS,
+    "proposed_by": ANN,
+}
+PLACEMENT: dict[str, Any] = {
+    "vendor": "lumen",
+    "number": "00-42 17",
+    "account": "ACC-1",
+    "service_month": "2025-12",
+    "proposed_by": ANN,
+}
+
+EVENTS: tuple[Event, ...] = (
+    calendar.DayOpened(effective_on=ON),
+    vendor.VendorContracted(
+        vendor="lumen",
+        currency="USD",
+        statement_lag_months=1,
+        terms=vendor.VendorTerms(evergreen=False, protection_days=60, dispute_days=180),
+        effective_on=ON,
+    ),
+    vendor.ProductsListed(
+        vendor="lumen",
+        products=(vendor.Product(product="install", category="internet", charge="one-time"),),
+        effective_on=ON,
+    ),
+    agent.AgentRecruited(agent="harbor", partner_type="sub-agent", category="gold", upline="keystone", effective_on=ON),
+    agent.AgreementSigned(agent="harbor", plan="standard", minimum_payout_minor=2500, currency="USD", effective_on=ON),
+    agent.UplineChanged(agent="harbor", upline="summit", former_upline="keystone", effective_on=ON),
+    agent.AgentTerminated(agent="harbor", evergreen=True, effective_on=ON),
+    customer.CustomerOnboarded(customer="alder-foods", effective_on=ON),
+    customer.DealRegistered(
+        customer="alder-foods",
+        deal="D-1",
+        agent="harbor",
+        vendor="lumen",
+        products=("dia", "ucaas"),
+        scope="two sites, Zürich – Genève",
+        effective_on=ON,
+    ),
+    customer.DealWon(customer="alder-foods", deal="D-1", agent="harbor", effective_on=ON),
+    customer.DealLost(customer="alder-foods", deal="D-1", agent="harbor", lost_because="price", effective_on=ON),
+    a.AccountOpened(account="ACC-1", customer="alder-foods", vendor="lumen", aliases=(ALIAS,), effective_on=ON),
+    a.AccountAliasAdded(account="ACC-1", alias=ALIAS, effective_on=ON),
+    a.AccountAliasEnded(account="ACC-1", vendor="lumen", number="00-42 17", effective_on=ON),
+    a.AgentOfRecordDesignated(account="ACC-1", service="C-1/dia", agents=AGENTS, letter=LETTER, effective_on=ON),
+    a.AgentOfRecordChangeProposed(**CHANGE, effective_on=ON),
+    a.AgentOfRecordChangeRejected(account="ACC-1", service="C-1/dia", rejected_because="not signed", effective_on=ON),
+    a.AgentOfRecordChanged(**CHANGE, former_agents=FORMER, effective_on=ON),
+    contract.ContractSigned(
+        contract="C-1",
+        customer="alder-foods",
+        vendor="lumen",
+        term_months=36,
+        currency="USD",
+        deal="D-1",
+        effective_on=ON,
+    ),
+    contract.ServiceOrdered(
+        contract="C-1",
+        service="C-1/dia",
+        product="dia",
+        category="internet",
+        mrc_minor=124987,
+        nrc_minor=50000,
+        currency="USD",
+        effective_on=ON,
+    ),
+    contract.ServiceAssigned(
+        **SERVICE,
+        customer="alder-foods",
+        vendor="lumen",
+        product="dia",
+        category="internet",
+        mrc_minor=124987,
+        currency="USD",
+        contract_signed_on=date(2025, 12, 1),
+        contract_renewed_on=date(2026, 1, 1),
+        effective_on=ON,
+    ),
+    contract.ServiceActivated(**SERVICE, effective_on=ON),
+    contract.ServiceRepriced(**SERVICE, mrc_minor=99900, former_mrc_minor=124987, currency="USD", effective_on=ON),
+    contract.ServiceDisconnected(**SERVICE, effective_on=ON),
+    contract.ContractRenewed(
+        contract="C-1",
+        term_months=12,
+        services=(contract.RenewedService(service="C-1/dia", account="ACC-1"),),
+        effective_on=ON,
+    ),
+    v.VendorStatementReceived(
+        **STATEMENT, control_total_minor=-18748, file_digest="sha256:" + "cd" * 32, line_count=2, effective_on=ON
+    ),
+    v.VendorStatementContinued(**STATEMENT, event_no=2, effective_on=ON),
+    v.VendorStatementMatched(
+        vendor="lumen",
+        number="2026-01",
+        receipt="R-1",
+        amount_minor=18700,
+        open_minor=48,
+        currency="USD",
+        effective_on=ON,
+    ),
+    suspense.PlacementProposed(**PLACEMENT, keep_alias=False, effective_on=ON),
+    suspense.PlacementApproved(**PLACEMENT, effective_on=ON),
+    suspense.PlacementRejected(
+        vendor="lumen", number="00-42 17", rejected_because="another customer's", effective_on=ON
+    ),
+    receipt.MoneyReceived(receipt="R-1", vendor="lumen", amount_minor=18800, currency="USD", effective_on=ON),
+    receipt.ReceiptMatched(
+        receipt="R-1",
+        vendor="lumen",
+        currency="USD",
+        matches=(receipt.Match(number="2026-01", amount_minor=18700, open_minor=48),),
+        unmatched_minor=100,
+        effective_on=ON,
+    ),
+    payout.PayRunProposed(
+        pay_run="2026-01",
+        as_known_at=1234567,
+        payouts=(
+            payout.PayoutLine(agent="harbor", currency="USD", earned_minor=15998, paid_minor=1000, amount_minor=14998),
+        ),
+        carried=(
+            payout.CarriedLine(
+                agent="summit",
+                currency="USD",
+                balance_minor=-37,
+                carried_because="negative",
+                minimum_payout_minor=2500,
+            ),
+        ),
+        proposed_by=ANN,
+        effective_on=ON,
+    ),
+    payout.PayRunApproved(pay_run="2026-01", approved_by=BOB, effective_on=ON),
+    payout.PayRunWithdrawn(pay_run="2026-01", effective_on=ON),
+    payout.PayRunReleased(pay_run="2026-01", effective_on=ON),
+    payout.PayoutProposed(**PAYOUT, as_known_at=1234567, earned_minor=15998, paid_minor=1000, effective_on=ON),
+    payout.PayoutWithdrawn(**PAYOUT, effective_on=ON),
+    payout.PayoutReleased(**PAYOUT, approved_by=BOB, effective_on=ON),
+    payout.PayoutSettled(**PAYOUT, effective_on=ON),
+    payout.PayoutReturned(**PAYOUT, returned_because="account closed", was_settled=True, effective_on=ON),
+    p.PlanVersionProposed(
+        **PLAN, applies_to=p.SignedOrRenewedFrom(kind="signed-or-renewed-from", from_=ON), effective_on=ON
+    ),
+    p.PlanVersionPublished(**PLAN, applies_to=p.ServiceMonthsFrom(from_=ON), effective_on=ON),
+)
