@@ -1,0 +1,167 @@
+"""The log in PostgreSQL: what ``domain.log.Log`` promises, also when a connection breaks in the middle of an append."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Self, TypeVar, cast
+
+from eventsourcing.application import Application
+from eventsourcing.persistence import IntegrityError, InterfaceError, OperationalError
+
+from adapters.database import Database, DatabaseUnavailable, Role
+from adapters.mapper import HouseMapper, PlacedEvent
+from adapters.recorder import HouseRecorder, RawEvent, StoredCommand, conflict_of, connection_lost
+from domain.ids import StreamId
+from domain.log import CommandIdTaken, CommandResult, Head, NewEvent, StreamMoved
+from domain.message import Recorded
+
+RECONNECTS = 5
+"""How often an append or a read is tried again after its connection broke."""
+POOL_SIZE = 4
+
+Result = TypeVar("Result")
+
+
+class House(Application[str]):
+    """The library's application over the house's log: the same recorder and mapper for whoever uses the library."""
+
+    name = "house"
+
+    def __init__(self, database: Database, role: Role = "writer") -> None:
+        super().__init__(
+            {
+                "PERSISTENCE_MODULE": "adapters.recorder:HouseFactory",
+                "APPLICATION_RECORDER_TOPIC": "adapters.recorder:HouseRecorder",
+                "MAPPER_TOPIC": "adapters.mapper:HouseMapper",
+                "ORIGINATOR_ID_TYPE": "text",
+                "CREATE_TABLE": "no",
+                "POSTGRES_SCHEMA": database.house,
+                "POSTGRES_CONNINFO": database.conninfo(role),
+                "POSTGRES_POOL_SIZE": str(POOL_SIZE),
+                # the conninfo says all this; the library wants to see it said
+                **dict.fromkeys(("POSTGRES_DBNAME", "POSTGRES_HOST", "POSTGRES_USER", "POSTGRES_PASSWORD"), ""),
+            }
+        )
+
+
+class PostgresLog:
+    """The house's log, for the threads of one process. Raises DatabaseUnavailable where the database is gone."""
+
+    def __init__(self, database: Database, role: Role = "writer") -> None:
+        """Raises DatabaseUnavailable, InitNeeded."""
+        database.check(role)
+        self.database = database
+        self.house = House(database, role)
+        self.recorder = cast(HouseRecorder, self.house.recorder)
+        # with its one connection ready the pool does not open a second one; taking turns on two costs a third
+        self.recorder.datastore.pool.open(wait=True)
+        self.mapper = cast(HouseMapper, self.house.mapper)
+
+    def close(self) -> None:
+        self.house.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # -- reading
+
+    def load(self, after: Mapping[StreamId, int]) -> Sequence[Recorded]:
+        """The events of each named stream after the given version, in order within each stream."""
+        return self._recorded(self._patiently(lambda: self.recorder.select_streams(after)))
+
+    def result_of(self, command_id: str) -> CommandResult | None:
+        """What the command id led to, if it is stored."""
+        return _result(self._patiently(lambda: self.recorder.find_command(command_id)))
+
+    def read(self, after: int, limit: int) -> Sequence[Recorded]:
+        """Up to ``limit`` events after a position, in order."""
+        return self._recorded(self.read_raw(after, limit))
+
+    def read_raw(self, after: int, limit: int) -> Sequence[RawEvent]:
+        """Up to ``limit`` stored events after a position, in order, their bytes as stored."""
+        return self._patiently(lambda: self.recorder.select_rows(after, limit))
+
+    def head(self) -> Head | None:
+        """The last position and its time, or None for an empty log."""
+        position, recorded_at = self._patiently(self.recorder.head)
+        return Head(position, recorded_at) if position else None
+
+    def _recorded(self, rows: Iterable[RawEvent]) -> list[Recorded]:
+        read = self.mapper.to_domain_event
+        return [
+            read(PlacedEvent(row.stream, row.version, row.topic, row.state, row.position, row.recorded_at))
+            for row in rows
+        ]
+
+    # -- appending
+
+    def append(
+        self, events: Sequence[NewEvent], guards: Mapping[StreamId, int], command_id: str, digest: str
+    ) -> CommandResult:
+        """Append the events and the command id in one transaction; a written stream is guarded even if not named.
+
+        Raises StreamMoved, CommandIdTaken, DatabaseUnavailable. After the last nobody knows whether the command is
+        stored; given again under the same id it has one effect.
+        """
+        stored = [self.mapper.to_stored_event(event) for event in events]
+        guarded = _guarded(events, guards)
+        lost = False
+        for _ in range(RECONNECTS + 1):
+            try:
+                done = self.recorder.append(stored, guarded, command_id, digest)
+                return CommandResult(command_id, digest, done.first, done.last)
+            except IntegrityError as error:
+                if earlier := self._earlier(command_id, digest, lost):
+                    return earlier
+                if conflict_of(error) == "stream":
+                    raise StreamMoved from error
+                raise
+            except (InterfaceError, OperationalError) as error:
+                self._expect_lost_connection(error)
+                lost = True
+                # the commit may have happened; if it has not, the command id lets only one of the attempts through
+                if earlier := self._earlier(command_id, digest, lost):
+                    return earlier
+        raise self._unavailable("the connection broke again and again")
+
+    def _earlier(self, command_id: str, digest: str, lost: bool) -> CommandResult | None:
+        """The result of our own attempt whose answer was lost, None if the id is free. Raises CommandIdTaken."""
+        earlier = self.result_of(command_id)
+        if earlier is None or (lost and earlier.digest == digest):
+            return earlier
+        raise CommandIdTaken(earlier)
+
+    # -- broken connections
+
+    def _patiently(self, read: Callable[[], Result]) -> Result:
+        """What ``read`` reads; tried again, a bounded number of times, when its connection breaks."""
+        for _ in range(RECONNECTS + 1):
+            try:
+                return read()
+            except (InterfaceError, OperationalError) as error:
+                self._expect_lost_connection(error)
+        raise self._unavailable("the connection broke again and again")
+
+    def _expect_lost_connection(self, error: InterfaceError | OperationalError) -> None:
+        """Make ready for another attempt. Raises DatabaseUnavailable if it is another fault."""
+        if not connection_lost(error):
+            raise self._unavailable(str(error)) from error
+        self.recorder.discard_broken_connections()
+
+    def _unavailable(self, reason: str) -> DatabaseUnavailable:
+        return DatabaseUnavailable(f"the log at {self.database.where} cannot be used: {' '.join(reason.split())}")
+
+
+def _guarded(events: Sequence[NewEvent], guards: Mapping[StreamId, int]) -> dict[StreamId, int]:
+    guarded = dict(guards)
+    for new in events:
+        guarded.setdefault(new.stream_id, new.stream_version - 1)
+    return guarded
+
+
+def _result(stored: StoredCommand | None) -> CommandResult | None:
+    return CommandResult(*stored) if stored else None

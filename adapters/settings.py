@@ -1,0 +1,81 @@
+"""Where the house keeps its book: the settings of this process, read once from its environment."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+from zoneinfo import ZoneInfo
+
+import platformdirs
+
+from adapters.database import Database, HouseNameWrong, checked_house
+from adapters.embedded import start
+
+
+class SettingsWrong(Exception):
+    """A setting cannot be used. The message is one sentence: which setting, what is wrong, what to write instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings of one process; every field has a default that works on an empty machine."""
+
+    database_url: str | None
+    """A libpq URL or conninfo of a PostgreSQL server, or None for the server that comes with Trailbook."""
+    house: str
+    """The house's name: it prefixes schemas, roles and topics."""
+    timezone: ZoneInfo
+    """The zone that times are shown in; everything is stored in UTC."""
+    data_dir: Path
+    """Where the server that comes with Trailbook keeps its files."""
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
+        """The settings under ``TRAILBOOK_…``. An empty value counts as absent. Raises SettingsWrong."""
+        return cls(
+            database_url=_database_url(environment.get("TRAILBOOK_DATABASE_URL", "")),
+            house=_house(environment.get("TRAILBOOK_HOUSE") or "trailbook"),
+            timezone=_timezone(environment.get("TRAILBOOK_TIMEZONE") or "UTC"),
+            data_dir=_data_dir(environment.get("TRAILBOOK_DATA_DIR", "")),
+        )
+
+    def database(self) -> Database:
+        """The house's database; starts or joins the embedded server if no URL is set. Raises DatabaseUnavailable."""
+        return Database(self.database_url or start(self.data_dir), self.house)
+
+
+def _database_url(value: str) -> str | None:
+    if value and not value.startswith(("postgresql://", "postgres://")) and "=" not in value:
+        raise SettingsWrong(
+            "TRAILBOOK_DATABASE_URL is not a PostgreSQL address; write postgresql://user:password@host:port/database"
+        )
+    return value or None
+
+
+def _house(value: str) -> str:
+    try:
+        return checked_house(value)
+    except HouseNameWrong as error:
+        raise SettingsWrong(f"TRAILBOOK_HOUSE: {error}") from error
+
+
+def _timezone(value: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(value)
+    except (KeyError, ValueError, OSError) as error:
+        # an unknown zone is a KeyError, a path a ValueError, a folder of zones ("Europe") an OSError
+        raise SettingsWrong(
+            f"TRAILBOOK_TIMEZONE {value!r} is not an IANA time zone; write one like America/Chicago or UTC"
+        ) from error
+
+
+def _data_dir(value: str) -> Path:
+    if value:
+        path = Path(value).expanduser()
+        if not path.is_absolute():
+            raise SettingsWrong(f"TRAILBOOK_DATA_DIR {value!r} is a relative path; write an absolute one")
+        return path
+    usual = platformdirs.user_data_path("trailbook")
+    # the server cannot keep its socket below a path with a space, which is what macOS proposes
+    return Path.home() / ".trailbook" if " " in str(usual) else usual
