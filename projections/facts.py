@@ -83,6 +83,7 @@ NAMES = Table(
     ),
     ("name",),
     (("no",),),
+    resident=True,
 )
 ALIASES = Table(
     "facts_alias",
@@ -97,6 +98,7 @@ ALIASES = Table(
     ),
     ("number", "position", "seq"),
     (("alike",),),
+    resident=True,
 )
 AGENT_ACCOUNTS = Table(
     "facts_agent",

@@ -24,13 +24,16 @@ class Column(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """``key`` is the primary key. With ``sums``, rows of one key add up into one row of the last column."""
+    """``key`` is the primary key. With ``sums``, rows of one key add up into one row of the last column. A ``resident``
+    table is small enough to be held in memory whole by who looks things up in it.
+    """
 
     name: str
     columns: tuple[Column, ...]
     key: tuple[str, ...]
     indexes: tuple[tuple[str, ...], ...] = ()
     sums: bool = False
+    resident: bool = False
 
     @property
     def column_names(self) -> tuple[str, ...]:

@@ -1,0 +1,297 @@
+"""Projectors: read on, project, and commit rows and position in one transaction. Killed at any point they lose nothing.
+
+The facts and the audit views read the log; the ledger reads the facts. A projector that meets what it cannot process
+stops at it, with the position and the reason, after committing what came before.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any
+
+import orjson
+import psycopg
+from psycopg import sql
+
+from adapters import tables
+from adapters.database import Database
+from adapters.tables import PgTables
+from domain.message import Recorded, read_state
+from projections import agent_book, audit_trail, facts, ledger
+from projections.ledger import Ledger
+from projections.projection import Projection, Table
+
+FROM_LOG: tuple[Projection, ...] = (facts, audit_trail, agent_book)
+"""The projections that read the log; the ledger reads the facts."""
+LEDGER = ledger.name
+NAMES = (*(projection.name for projection in FROM_LOG), LEDGER)
+
+REMEMBERED_ACCOUNTS = 20_000
+COPY_ROWS = 50_000
+
+
+class Poison(Exception):
+    """A projector cannot process what stands at a position. Nothing after it is projected until that is mended."""
+
+    def __init__(self, projection: str, position: int, reason: str) -> None:
+        super().__init__(f"projector {projection} stopped at position {position}: {reason}")
+        self.projection, self.position, self.reason = projection, position, reason
+
+
+class RebuildNeeded(Exception):
+    """The tables are of another version of the projection. The message says what to run."""
+
+
+def tables_of(name: str) -> tuple[Table, ...]:
+    return ledger.tables if name == LEDGER else _by_name(name).tables
+
+
+def version_of(name: str) -> int:
+    return ledger.version if name == LEDGER else _by_name(name).version
+
+
+def _by_name(name: str) -> Projection:
+    return next(projection for projection in FROM_LOG if projection.name == name)
+
+
+def prepare(connection: psycopg.Connection, schema: str, names: Iterable[str] = NAMES) -> None:
+    """Create what is missing in a schema of projections, at position 0. Raises RebuildNeeded."""
+    connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (f"{schema} tables",))
+    connection.execute(tables.POSITIONS.format(schema=sql.Identifier(schema)))
+    for name in names:
+        tables.create(connection, schema, tables_of(name))
+        connection.execute(
+            sql.SQL("INSERT INTO {} (name, version, position) VALUES (%s, %s, 0) ON CONFLICT DO NOTHING").format(
+                _positions(schema)
+            ),
+            (name, version_of(name)),
+        )
+        row = connection.execute(
+            sql.SQL("SELECT version FROM {} WHERE name = %s").format(_positions(schema)), (name,)
+        ).fetchone()
+        if row is not None and row[0] != version_of(name):
+            raise RebuildNeeded(
+                f"projection {name} has tables of version {row[0]}, this release makes version {version_of(name)}; "
+                f"run `trailbook rebuild {name}`"
+            )
+    connection.commit()
+
+
+def _positions(schema: str) -> sql.Identifier:
+    return sql.Identifier(schema, "projection_position")
+
+
+def position_of(connection: psycopg.Connection, schema: str, name: str) -> int:
+    row = connection.execute(
+        sql.SQL("SELECT position FROM {} WHERE name = %s").format(_positions(schema)), (name,)
+    ).fetchone()
+    return row[0] if row else 0
+
+
+def read_log(connection: psycopg.Connection, house: str, after: int, upto: int) -> Iterator[Recorded]:
+    """The events after one position up to another, in order, streamed."""
+    statement = sql.SQL(
+        "SELECT originator_id, originator_version, topic, state, notification_id, recorded_at FROM {} "
+        "WHERE notification_id > %s AND notification_id <= %s ORDER BY notification_id"
+    ).format(sql.Identifier(house, "house_events"))
+    with connection.cursor("log", binary=True) as cursor:
+        cursor.itersize = 200
+        cursor.execute(statement, (after, upto))
+        for stream, version, topic, state, position, recorded_at in cursor:
+            event, envelope = read_state(topic, orjson.loads(state))
+            yield Recorded(stream, version, event, envelope, position, recorded_at)
+
+
+@dataclass
+class Projector:
+    """One projection in one schema. ``step`` is one transaction."""
+
+    database: Database
+    schema: str
+    name: str
+    connection: psycopg.Connection
+    state: PgTables = field(init=False)
+    ledger: Ledger | None = field(init=False, default=None)
+    _at: int = -1
+
+    def __post_init__(self) -> None:
+        self.state = PgTables(self.connection, self.schema, tables_of(self.name))
+
+    def step(self, batch: int, upto: int | None = None) -> int:
+        """Project up to ``batch`` positions and commit; how many. Raises Poison after committing what came before."""
+        done, failure = self._attempt(batch, upto)
+        if failure is None:
+            return done
+        position, reason = failure
+        self._rolled_back()
+        before = position - 1 - self._stored_position()
+        self.connection.rollback()
+        if before > 0:
+            self._attempt(before, upto)
+        self.connection.execute(
+            sql.SQL("UPDATE {} SET poison_position = %s, poison_reason = %s WHERE name = %s").format(
+                _positions(self.schema)
+            ),
+            (position, reason, self.name),
+        )
+        self.connection.commit()
+        raise Poison(self.name, position, reason)
+
+    def catch_up(
+        self, batch: int = 1_000, upto: int | None = None, progress: Callable[[int], None] | None = None
+    ) -> int:
+        """Step until there is nothing more; the position reached."""
+        while done := self.step(batch, upto):
+            if progress is not None:
+                progress(done)
+        return max(self._at, 0)
+
+    def _attempt(self, batch: int, upto: int | None) -> tuple[int, tuple[int, str] | None]:
+        position = self._stored_position(lock=True)
+        if position != self._at:
+            self._rolled_back()
+            self._at = position
+        target = min(filter(None, (position + batch, self._end(), upto)), default=0)
+        if target <= position:
+            self.connection.commit()
+            return 0, None
+        at = [position]
+        try:
+            for _ in self._project(position, target, at):
+                if self.state.pending_rows >= COPY_ROWS:
+                    self.state.flush()
+        except psycopg.Error:
+            self._rolled_back()
+            raise
+        except Exception as error:  # whatever a projection cannot process is poison, named with its position
+            return 0, (at[0], f"{type(error).__name__}: {error}")
+        self.state.flush()
+        self.connection.execute(
+            sql.SQL(
+                "UPDATE {} SET position = %s, poison_position = NULL, poison_reason = NULL, "
+                "moved_at = clock_timestamp() WHERE name = %s"
+            ).format(_positions(self.schema)),
+            (target, self.name),
+        )
+        self.connection.commit()
+        self._at = target
+        return target - position, None
+
+    def _stored_position(self, *, lock: bool = False) -> int:
+        statement = sql.SQL("SELECT position FROM {} WHERE name = %s" + (" FOR UPDATE" if lock else ""))
+        row = self.connection.execute(statement.format(_positions(self.schema)), (self.name,)).fetchone()
+        if row is None:
+            raise LookupError(f"projection {self.name} is not prepared in {self.schema}")
+        return int(row[0])
+
+    def _rolled_back(self) -> None:
+        self.connection.rollback()
+        self.state.forget()
+        self.ledger = None
+        self._at = -1
+
+    def _end(self) -> int:
+        """The last position that can be projected: of the log, or for the ledger that of the facts."""
+        if self.name == LEDGER:
+            return position_of(self.connection, self.schema, facts.name)
+        row = self.connection.execute(
+            sql.SQL("SELECT position FROM {}").format(sql.Identifier(self.database.house, "log_head"))
+        ).fetchone()
+        return row[0] if row else 0
+
+    def _project(self, after: int, upto: int, at: list[int]) -> Iterator[None]:
+        if self.name == LEDGER:
+            yield from self._project_ledger(after, upto, at)
+            return
+        projection = _by_name(self.name)
+        at[0] = after + 1
+        for recorded in read_log(self.connection, self.database.house, after, upto):
+            at[0] = recorded.position
+            self.state.add(projection.project(recorded, self.state))
+            at[0] = recorded.position + 1
+            yield
+
+    def _project_ledger(self, after: int, upto: int, at: list[int]) -> Iterator[None]:
+        if self.ledger is None:
+            self.ledger = Ledger(PgFacts(self.connection, self.schema))
+            self.ledger.learn_house(after + 1)
+        elif len(self.ledger.accounts) > REMEMBERED_ACCOUNTS:
+            self.ledger.accounts.clear()
+        for position, group in groupby(self._facts(after, upto), key=lambda row: row[0]):
+            at[0] = position
+            new = [(account_no, orjson.loads(body)) for _, account_no, body in group]
+            self.state.add(self.ledger.project(position, new))
+            yield
+
+    def _facts(self, after: int, upto: int) -> Iterator[tuple[int, int, str]]:
+        statement = sql.SQL(
+            "SELECT position, account_no, body FROM {} WHERE position > %s AND position <= %s "
+            "ORDER BY position, account_no, seq"
+        ).format(sql.Identifier(self.schema, "facts"))
+        with self.connection.cursor("facts", binary=True) as cursor:
+            cursor.itersize = 2_000
+            cursor.execute(statement, (after, upto))
+            yield from cursor
+
+
+@dataclass
+class PgFacts:
+    """Where the ledger reads facts in PostgreSQL."""
+
+    connection: psycopg.Connection
+    schema: str
+
+    def account(self, account_no: int, before: int) -> Iterable[tuple[int, Sequence[Any]]]:
+        statement = sql.SQL(
+            "SELECT position, body FROM {} WHERE account_no = %s AND position < %s ORDER BY position, seq"
+        ).format(sql.Identifier(self.schema, "facts"))
+        rows = self.connection.execute(statement, (account_no, before), prepare=True, binary=True)
+        return [(position, orjson.loads(body)) for position, body in rows]
+
+    def accounts_of(self, agents: Iterable[str]) -> Iterable[int]:
+        statement = sql.SQL("SELECT DISTINCT account_no FROM {} WHERE agent = ANY(%s)")
+        name = sql.Identifier(self.schema, "facts_agent")
+        return [row[0] for row in self.connection.execute(statement.format(name), (sorted(agents),))]
+
+    def accounts_paid_by(self, vendor: str) -> Iterable[int]:
+        statement = sql.SQL("SELECT DISTINCT account_no FROM {} WHERE vendor = %s")
+        name = sql.Identifier(self.schema, "facts_payer")
+        return [row[0] for row in self.connection.execute(statement.format(name), (vendor,))]
+
+
+class Projectors:
+    """All projections of a house in one schema, on one connection: what ``run`` and every query keep up to date."""
+
+    def __init__(self, database: Database, schema: str | None = None, names: Iterable[str] = NAMES) -> None:
+        self.database = database
+        self.schema = schema or database.book
+        self.connection = database.connect("projector")
+        prepare(self.connection, self.schema, names)
+        self.projectors = {name: Projector(database, self.schema, name, self.connection) for name in names}
+
+    def close(self) -> None:
+        self.connection.close()
+
+    def __enter__(self) -> "Projectors":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def step(self, batch: int = 1_000, upto: int | None = None) -> int:
+        """One step of each projector, facts before the ledger; how many positions in all."""
+        return sum(projector.step(batch, upto) for projector in self.projectors.values())
+
+    def catch_up(self, batch: int = 1_000, upto: int | None = None) -> int:
+        """Step until nothing is behind; the ledger's position."""
+        while self.step(batch, upto):
+            pass
+        position = position_of(self.connection, self.schema, LEDGER)
+        self.connection.commit()
+        return position
+
+
+def decode(body: str) -> list[Any]:
+    fact: list[Any] = json.loads(body)
+    return fact

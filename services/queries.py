@@ -1,0 +1,485 @@
+"""Questions to the book: balances, statements, why this cent, what an auditor reads. Nothing here changes anything.
+
+*As known at K*: K is a position; a date means the last position recorded on that day of the house's calendar or before
+it; a time means the last position recorded at or before it, by the log's clock.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, NamedTuple
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import class_row
+
+from adapters.database import Database
+from adapters.projectors import PgFacts
+from domain import months
+from domain.money import show
+from domain.payout import Earned
+from domain.plan import CHARGE_KINDS
+from domain.rating import release_1
+from domain.rating.expected import ExpectedZero, expected_zeros
+from domain.rating.facts import CASH_NO, HOUSE_NO, AccountFacts, Cell, HouseFacts
+from domain.rating.reasons import reason
+from domain.rating.release_1 import Item, Share
+from projections.ledger import BOOKS_PER_PARTY, CASH_KIND, PAYER_ROLE, EntryId, Leg, book, book_name, payee_book
+
+
+class NotFound(Exception):
+    """What was asked for is not in the book. The message says what to try."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A row of the journal."""
+
+    position: int
+    account_no: int
+    effective_on: date
+    kind: int
+    currency: str
+    leg: int
+    item_no: int
+    item_line: int
+    role: int
+    book: int
+    amount_minor: int
+
+    @property
+    def id(self) -> EntryId:
+        return EntryId(self.position, self.account_no, self.effective_on, self.kind, self.currency, self.leg)
+
+    @property
+    def cell(self) -> Cell:
+        return Cell(self.account_no, months.number_of(self.effective_on), self.kind, self.currency)
+
+    @property
+    def in_cell(self) -> Leg:
+        return Leg(self.item_no, self.item_line, self.role, self.book, self.amount_minor)
+
+
+class Balance(NamedTuple):
+    book: str
+    currency: str
+    amount_minor: int
+
+
+class Explained(NamedTuple):
+    """One posted entry with what it is made of. ``positions`` are the events that it used."""
+
+    entry: Entry
+    entry_id: str
+    book: str
+    account: str
+    item: str
+    reason: str
+    recorded_on: date | None
+    positions: tuple[int, ...]
+
+
+class Mismatch(Exception):
+    """A cell rated again does not give the posted figure: the ledger or the release is not what it was."""
+
+
+class Queries:
+    """Reads the book of one house on one connection, as the reader role."""
+
+    def __init__(self, database: Database, connection: psycopg.Connection) -> None:
+        self.database = database
+        self.connection = connection
+        self.facts = PgFacts(connection, database.book)
+        self._house: HouseFacts | None = None
+        self._accounts: dict[int, AccountFacts] = {}
+        self._names: dict[int, str] | None = None
+
+    def _table(self, name: str) -> sql.Identifier:
+        return sql.Identifier(self.database.book, name)
+
+    # -- known at
+
+    def known_at(self, text: str | None) -> int:
+        """The position that a position, a date of the house's calendar, or a time means. Raises NotFound."""
+        if text is None:
+            return self.ledger_position()
+        if text.isdigit():
+            return int(text)
+        try:
+            if len(text) <= 10:
+                return self._last_position_on(date.fromisoformat(text))
+            return self._last_position_at(datetime.fromisoformat(text))
+        except ValueError:
+            raise NotFound(
+                f"{text!r} is not a position, a date or a time; write 57, 2026-04-26 or 2026-04-26T17:00Z"
+            ) from None
+
+    def _last_position_on(self, day: date) -> int:
+        statement = sql.SQL("SELECT min(position) - 1 FROM {} WHERE day > %s").format(self._table("facts_day"))
+        row = self.connection.execute(statement, (day,)).fetchone()
+        return row[0] if row and row[0] is not None else self.ledger_position()
+
+    def _last_position_at(self, at: datetime) -> int:
+        if at.tzinfo is None:
+            raise NotFound(f"{at.isoformat()} has no time zone; add Z or an offset such as -06:00")
+        statement = sql.SQL("SELECT max(notification_id) FROM {} WHERE recorded_at <= %s").format(
+            sql.Identifier(self.database.house, "house_events")
+        )
+        row = self.connection.execute(statement, (at,)).fetchone()
+        return row[0] if row and row[0] is not None else 0
+
+    def ledger_position(self) -> int:
+        statement = sql.SQL("SELECT position FROM {} WHERE name = 'ledger'").format(self._table("projection_position"))
+        row = self.connection.execute(statement).fetchone()
+        return row[0] if row else 0
+
+    def day_of(self, position: int) -> date | None:
+        """The house's open day at a position."""
+        statement = sql.SQL("SELECT day FROM {} WHERE position <= %s ORDER BY position DESC LIMIT 1")
+        row = self.connection.execute(statement.format(self._table("facts_day")), (position,)).fetchone()
+        return row[0] if row else None
+
+    # -- names
+
+    @property
+    def house(self) -> HouseFacts:
+        if self._house is None:
+            self._house = HouseFacts()
+            for position, fact in self.facts.account(HOUSE_NO, 2**62):
+                self._house.learn(position, fact)
+        return self._house
+
+    def account_facts(self, account_no: int) -> AccountFacts:
+        account = self._accounts.get(account_no)
+        if account is None:
+            account = self._accounts[account_no] = AccountFacts(account_no)
+            for position, fact in self.facts.account(account_no, 2**62):
+                account.learn(position, fact)
+        return account
+
+    def account_no(self, account: str) -> int:
+        """Raises NotFound."""
+        return self._no(f"account:{account}", f"account {account}")
+
+    def _no(self, name: str, what: str) -> int:
+        statement = sql.SQL("SELECT no FROM {} WHERE name = %s").format(self._table("facts_name"))
+        row = self.connection.execute(statement, (name,)).fetchone()
+        if row is None:
+            raise NotFound(f"there is no {what} in the book; check its id")
+        return int(row[0])
+
+    def _parties(self) -> dict[int, str]:
+        if self._names is None:
+            self._names = {facts.agent_no: f"agent:{agent}" for agent, facts in self.house.agents.items()}
+            self._names |= {no: f"vendor:{vendor}" for vendor, no in self.house.vendor_no.items()}
+        return self._names
+
+    def book_name(self, number: int) -> str:
+        return book_name(number, self._parties())
+
+    def _book_of(self, payee: str) -> int:
+        return payee_book(payee, self.house)
+
+    # -- balances
+
+    def balances(self, known: int, effective: date | None = None) -> list[Balance]:
+        """Every ledger account's balance effective at a day, as known at a position; a credit is above zero."""
+        statement = sql.SQL(
+            "SELECT book, currency, sum(amount_minor)::bigint FROM {} "
+            "WHERE position <= %s AND effective_on <= %s GROUP BY book, currency"
+        ).format(self._table("journal"))
+        rows = self.connection.execute(statement, (known, effective or date.max))
+        return sorted(Balance(self.book_name(number), currency, amount) for number, currency, amount in rows)
+
+    def earned(self, known: int, agents: Iterable[str] = ()) -> list[Earned]:
+        """What each agent had earned as known at a position, all shares together; payouts left aside."""
+        statement = sql.SQL(
+            "SELECT book, currency, sum(amount_minor)::bigint FROM {} "
+            "WHERE position <= %s AND kind <> %s AND book %% %s = %s GROUP BY book, currency"
+        ).format(self._table("journal"))
+        wanted = set(agents)
+        rows = self.connection.execute(statement, (known, CASH_KIND, BOOKS_PER_PARTY, book("payable"))).fetchall()
+        found = ((self.book_name(number).split(":")[1], currency, amount) for number, currency, amount in rows)
+        return [
+            Earned(agent=agent, currency=currency, earned_minor=amount)
+            for agent, currency, amount in sorted(found)
+            if not wanted or agent in wanted
+        ]
+
+    # -- entries
+
+    def entries(
+        self,
+        *,
+        number: int | None = None,
+        positions: tuple[int, int] | None = None,
+        cell: Cell | None = None,
+    ) -> list[Entry]:
+        """Entries of one ledger account, of positions after one up to another, of one cell; in order."""
+        clauses: list[sql.Composable] = [sql.SQL("true")]
+        values: list[Any] = []
+        if number is not None:
+            clauses.append(sql.SQL("book = %s"))
+            values.append(number)
+        if positions is not None:
+            clauses.append(sql.SQL("position > %s AND position <= %s"))
+            values.extend(positions)
+        if cell is not None:
+            clauses.append(sql.SQL("account_no = %s AND effective_on = %s AND kind = %s AND currency = %s"))
+            values.extend((cell.account_no, months.last_day(cell.month), cell.kind, cell.currency))
+        statement = sql.SQL("SELECT * FROM {} WHERE {} ORDER BY position, account_no, effective_on, kind, leg").format(
+            self._table("journal"), sql.SQL(" AND ").join(clauses)
+        )
+        with self.connection.cursor(row_factory=class_row(Entry)) as cursor:
+            return cursor.execute(statement, values).fetchall()
+
+    def entry(self, text: str) -> Entry:
+        """The entry with an id such as ``57:12:2026-01:recurring:USD:1``. Raises NotFound."""
+        try:
+            position, account, when, *rest = text.split(":")
+            if account == "cash":
+                currency, leg = rest
+                found = self.entries(positions=(int(position) - 1, int(position)))
+                return next(e for e in found if e.kind == CASH_KIND and e.leg == int(leg) and e.currency == currency)
+            kind, currency, leg = rest
+            cell = Cell(int(account), months.number(when), CHARGE_KINDS.index(kind), currency)
+            return next(e for e in self.entries(cell=cell) if (e.position, e.leg) == (int(position), int(leg)))
+        except (ValueError, StopIteration, psycopg.errors.DatetimeFieldOverflow):
+            raise NotFound(
+                f"there is no entry {text}; `trailbook ledger statement` shows ids like 57:12:2026-01:recurring:USD:1"
+            ) from None
+
+    # -- why
+
+    def why(self, entry: Entry) -> Explained:
+        """Rate the entry's cell again as of its position, and before it; the two must differ by what was posted.
+
+        Raises Mismatch when they do not.
+        """
+        if entry.kind == CASH_KIND:
+            return self._why_cash(entry)
+        after = self._shares(entry, entry.position)
+        before = self._shares(entry, entry.position - 1)
+        worth = sum(amount for _, _, amount in after) - sum(amount for _, _, amount in before)
+        if worth != entry.amount_minor:
+            raise Mismatch(
+                f"entry {entry.id} was posted as {entry.amount_minor} minor units, but rated again it is {worth}; "
+                "run `trailbook verify`"
+            )
+        item = (after or before)[0][0]
+        words = " and ".join(_words(found, entry.currency) for found in after) or "nothing any more"
+        posted = sum(amount for _, _, amount in before)
+        if posted:
+            words += f"; less {show(posted, entry.currency)} posted before ("
+            words += " and ".join(_words(found, entry.currency) for found in before) + ")"
+        account = self.account_facts(entry.account_no)
+        return Explained(
+            entry,
+            str(entry.id),
+            self.book_name(entry.book),
+            account.account,
+            item.label,
+            words,
+            self.day_of(entry.position),
+            tuple(sorted({p for found in (*after, *before) for p in _positions(found)} | {entry.position})),
+        )
+
+    def _shares(self, entry: Entry, known: int) -> list[tuple[Item, Share | None, int]]:
+        """What belongs to the entry's item, part and ledger account as known at a position."""
+        account = self.account_facts(entry.account_no)
+        found: list[tuple[Item, Share | None, int]] = []
+        for item in release_1.rate(account, self.house, entry.cell, known, {}):
+            if (item.item_no, item.line) != (entry.item_no, entry.item_line):
+                continue
+            if entry.role == PAYER_ROLE:
+                owed = ((vendor, amount) for vendor, amount in item.received)
+                found.extend((item, None, -a) for v, a in owed if self._book_of(f"vendor:{v}") == entry.book)
+            else:
+                found.extend(
+                    (item, share, share.amount_minor)
+                    for share in item.shares
+                    if share.role == entry.role and self._book_of(share.payee) == entry.book
+                )
+        return found
+
+    def _why_cash(self, entry: Entry) -> Explained:
+        statement = sql.SQL("SELECT sentence FROM {} WHERE position = %s ORDER BY participant LIMIT 1")
+        row = self.connection.execute(statement.format(self._table("audit_trail")), (entry.position,)).fetchone()
+        words = row[0] if row else "money moved"
+        facts = [
+            fact for position, fact in self.facts.account(CASH_NO, entry.position + 1) if position == entry.position
+        ]
+        posted = [leg[2] for fact in facts for leg in fact[1]]
+        if entry.amount_minor not in posted:
+            raise Mismatch(f"entry {entry.id} is not what the event at its position moved; run `trailbook verify`")
+        return Explained(
+            entry,
+            str(entry.id),
+            self.book_name(entry.book),
+            "",
+            "money that moved",
+            words,
+            self.day_of(entry.position),
+            (entry.position,),
+        )
+
+    # -- statements
+
+    def month_positions(self, month: str) -> tuple[int, int]:
+        """The last position before a month of the house's calendar, and the last one in it."""
+        number = months.number(month)
+        first, after = months.first_day(number), months.first_day(number + 1)
+        statement = sql.SQL("SELECT (SELECT min(position) - 1 FROM {} WHERE day >= %s)").format(
+            self._table("facts_day")
+        )
+        bounds: list[int] = []
+        for day in (first, after):
+            row = self.connection.execute(statement, (day,)).fetchone()
+            bounds.append(row[0] if row and row[0] is not None else self.ledger_position())
+        return bounds[0], bounds[1]
+
+    def statement(self, agent: str, month: str) -> dict[str, Any]:
+        """An agent's statement of a month: what was recorded in it, with reasons, and what is expected and nothing.
+
+        Amounts in minor units; an entry whose service month is not reported in this month for the first time is a
+        correction. Raises NotFound.
+        """
+        number = book("payable", self._no(f"agent:{agent}", f"agent {agent}"))
+        after, upto = self.month_positions(month)
+        entries = self.entries(number=number)
+        opening = [e for e in entries if e.position <= after]
+        lines = [e for e in entries if after < e.position <= upto]
+        earned_before = {(e.cell, e.item_no, e.item_line) for e in opening if e.kind != CASH_KIND}
+        rows = []
+        for entry in lines:
+            explained = self.why(entry)
+            correction = (entry.cell, entry.item_no, entry.item_line) in earned_before or bool(
+                entry.kind != CASH_KIND and self._corrects(entry)
+            )
+            section = "payout" if entry.kind == CASH_KIND else "correction" if correction else "earned"
+            rows.append(_statement_row(entry, explained, section))
+        zeros = [z for z in self.zeros(agent, upto)] if lines or opening else self.zeros(agent, upto)
+        return {
+            "agent": agent,
+            "month": month,
+            "as_known_at": upto,
+            "opening": _by_currency(opening),
+            "entries": rows,
+            "zeros": [_zero_row(zero) for zero in zeros],
+            "closing": _by_currency([*opening, *lines]),
+        }
+
+    def _corrects(self, entry: Entry) -> bool:
+        """Whether somebody had a share of the item before: then this entry takes or gives what was another's."""
+        earlier = self.entries(cell=entry.cell)
+        return any(
+            (e.item_no, e.item_line) == (entry.item_no, entry.item_line) and e.position < entry.position
+            for e in earlier
+        )
+
+    def zeros(self, agent: str, known: int) -> list[ExpectedZero]:
+        """The agent's expected zeros as known at a position."""
+        concerned = {agent} | self._below(agent)
+        found: list[ExpectedZero] = []
+        for account_no in sorted(self.facts.accounts_of(concerned)):
+            account = self.account_facts(account_no)
+            found.extend(z for z in expected_zeros(account, self.house, known) if z.payee == f"agent:{agent}")
+        return sorted(set(found), key=lambda z: (z.month, z.account, z.reason))
+
+    def _below(self, agent: str) -> set[str]:
+        return self.house.with_downlines([agent])
+
+    # -- suspense, audit, agent book
+
+    def suspense(self, known: int) -> list[dict[str, Any]]:
+        """What waits in suspense, by vendor and number as printed."""
+        statement = sql.SQL(
+            "SELECT account_no, currency, sum(amount_minor)::bigint, min(position) FROM {} "
+            "WHERE role = %s AND position <= %s GROUP BY account_no, currency HAVING sum(amount_minor) <> 0 ORDER BY 4"
+        ).format(self._table("journal"))
+        rows = self.connection.execute(statement, (release_1.SUSPENSE_ROLE, known)).fetchall()
+        return [
+            {
+                "vendor": self.account_facts(account_no).vendor,
+                "number": self.account_facts(account_no).account,
+                "amount_minor": amount,
+                "currency": currency,
+                "since_position": position,
+                "since": _iso(self.day_of(position)),
+                "why": self.account_facts(account_no).unmatched_because,
+            }
+            for account_no, currency, amount, position in rows
+        ]
+
+    def audit(self, participant: str) -> list[Mapping[str, Any]]:
+        """A participant's history, in order. Raises NotFound."""
+        statement = sql.SQL("SELECT * FROM {} WHERE participant = %s ORDER BY position, seq").format(
+            self._table("audit_trail")
+        )
+        with self.connection.cursor(row_factory=psycopg.rows.dict_row) as cursor:
+            rows: Sequence[Mapping[str, Any]] = cursor.execute(statement, (participant,)).fetchall()
+        if not rows:
+            raise NotFound(f"{participant} has no history in the book; check its id")
+        return list(rows)
+
+    def audit_of_position(self, position: int) -> str:
+        """What happened at a position, in one sentence."""
+        statement = sql.SQL("SELECT sentence FROM {} WHERE position = %s ORDER BY participant, seq LIMIT 1")
+        row = self.connection.execute(statement.format(self._table("audit_trail")), (position,)).fetchone()
+        return row[0] if row else ""
+
+    def agent_book(self, account: str) -> list[tuple[Any, ...]]:
+        """The rows of the agent book for one account. Raises NotFound."""
+        self.account_no(account)
+        statement = sql.SQL("SELECT * FROM {} WHERE account = %s ORDER BY position, seq")
+        return self.connection.execute(statement.format(self._table("agent_book")), (account,)).fetchall()
+
+
+def _words(found: tuple[Item, Share | None, int], currency: str) -> str:
+    item, share, amount = found
+    if share is None:
+        return f"{show(-amount, currency)} reported by the vendor on {item.label}"
+    return reason(item, share, currency)
+
+
+def _positions(found: tuple[Item, Share | None, int]) -> Iterable[int]:
+    item, share, _ = found
+    yield item.item_no
+    if share is not None and share.coefficient is not None:
+        yield share.coefficient.why.plan_position
+        yield share.coefficient.why.aor.position
+
+
+def _statement_row(entry: Entry, explained: Explained, section: str) -> dict[str, Any]:
+    return {
+        "entry": explained.entry_id,
+        "section": section,
+        "recorded_on": _iso(explained.recorded_on),
+        "account": explained.account,
+        "service_month": None if entry.kind == CASH_KIND else months.text(entry.cell.month),
+        "charge_kind": "payout" if entry.kind == CASH_KIND else CHARGE_KINDS[entry.kind],
+        "item": explained.item,
+        "amount_minor": entry.amount_minor,
+        "currency": entry.currency,
+        "reason": explained.reason,
+    }
+
+
+def _zero_row(zero: ExpectedZero) -> dict[str, Any]:
+    return {
+        "account": zero.account,
+        "service_month": months.text(zero.month),
+        "charge_kind": CHARGE_KINDS[zero.kind],
+        "reason": zero.reason,
+    }
+
+
+def _by_currency(entries: Iterable[Entry]) -> dict[str, int]:
+    sums: dict[str, int] = {}
+    for entry in entries:
+        sums[entry.currency] = sums.get(entry.currency, 0) + entry.amount_minor
+    return dict(sorted(sums.items()))
+
+
+def _iso(day: date | None) -> str | None:
+    return day.isoformat() if day else None
