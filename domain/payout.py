@@ -346,26 +346,12 @@ def decide_run(run: PayRun, command: PayRunCommand, context: Context) -> list[Pa
 
 
 def decide_payouts(agent: str, payouts: Payouts, command: PayoutCommand, context: Context) -> list[PayoutEvent]:
-    """What a command means for one agent's payouts."""
+    """What a command means for one agent's payouts; what it means for the whole run, ``decide_run`` has decided."""
     effective_on = command.effective_on or context.today
     events: list[PayoutEvent] = []
     match command:
         case ProposePayRun():
-            proposed = _propose(context.state(pay_run_stream(command.pay_run)), command, context)
-            events.extend(
-                PayoutProposed(
-                    agent=agent,
-                    pay_run=command.pay_run,
-                    as_known_at=proposed.as_known_at,
-                    currency=line.currency,
-                    earned_minor=line.earned_minor,
-                    paid_minor=line.paid_minor,
-                    amount_minor=line.amount_minor,
-                    effective_on=effective_on,
-                )
-                for line in proposed.payouts
-                if line.agent == agent
-            )
+            events.extend(_propose_for(agent, command, context))
         case WithdrawPayRun():
             events.extend(
                 PayoutWithdrawn(**_same(agent, command.pay_run, payout, effective_on))
@@ -423,6 +409,25 @@ def _propose(run: PayRun, command: ProposePayRun, context: Context) -> PayRunPro
         proposed_by=context.actor,
         effective_on=command.effective_on or context.today,
     )
+
+
+def _propose_for(agent: str, command: ProposePayRun, context: Context) -> list[PayoutProposed]:
+    """One agent's payouts of a run; looks at this agent's figures only, so that a run grows with its agents."""
+    lines = [_line(earned, command, context) for earned in command.figures or () if earned.agent == agent]
+    return [
+        PayoutProposed(
+            agent=agent,
+            pay_run=command.pay_run,
+            as_known_at=command.as_known_at or 0,
+            currency=line.currency,
+            earned_minor=line.earned_minor,
+            paid_minor=line.paid_minor,
+            amount_minor=line.amount_minor,
+            effective_on=command.effective_on or context.today,
+        )
+        for line in lines
+        if isinstance(line, PayoutLine)
+    ]
 
 
 def _line(earned: Earned, command: ProposePayRun, context: Context) -> PayoutLine | CarriedLine:
