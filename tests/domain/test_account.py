@@ -147,6 +147,15 @@ def test_a_number_ends_and_may_come_back() -> None:
     )
 
 
+def test_a_number_that_ends_leaves_the_others() -> None:
+    order = EndAlias(account="ACC-1", vendor="lumen", number="ORD-1", effective_on=FEBRUARY)
+    circuit = order.model_copy(update={"number": "5-QXTR9941"})
+    book = (BOOK, account(), AddAlias(account="ACC-1", alias=Alias(vendor="lumen", number="ORD-1", source="order")))
+    given(book, order).when(circuit).then(
+        AccountAliasEnded(account="ACC-1", vendor="lumen", number="5-QXTR9941", effective_on=FEBRUARY)
+    )
+
+
 @pytest.mark.parametrize(
     ("vendor", "number"), [("lumen", "5-qxtr9941"), ("lumen", "QXTR9941"), ("other", "5-QXTR9941")]
 )

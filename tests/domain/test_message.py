@@ -12,7 +12,8 @@ from orjson import OPT_SORT_KEYS, dumps
 from pydantic import ValidationError
 
 from domain import message
-from domain.customer import CustomerOnboarded, OnboardCustomer
+from domain.account import RejectAgentOfRecordChange
+from domain.customer import CustomerOnboarded, LoseDeal, OnboardCustomer
 from domain.message import (
     Actor,
     Command,
@@ -28,6 +29,8 @@ from domain.message import (
     read_state,
     state_bytes,
 )
+from domain.payout import ReturnPayout
+from domain.suspense import RejectPlacement
 from tests.spec import DAY
 
 # -- actors and evidence
@@ -71,6 +74,26 @@ def test_a_command_id_has_at_most_200_characters(length: int, taken: bool) -> No
     else:
         with pytest.raises(ValidationError):
             Meta.model_validate(fields)
+
+
+@pytest.mark.parametrize(
+    ("command", "field"),
+    [
+        (RejectAgentOfRecordChange, {"account": "ACC-1", "rejected_because": ""}),
+        (RejectPlacement, {"vendor": "lumen", "number": "7", "rejected_because": ""}),
+        (LoseDeal, {"customer": "alder-foods", "deal": "D-1", "lost_because": ""}),
+        (ReturnPayout, {"pay_run": "2026-01", "agent": "harbor", "returned_because": ""}),
+    ],
+)
+def test_a_reason_has_one_to_three_hundred_characters(command: type[Command], field: dict[str, str]) -> None:
+    (reason,) = [name for name, value in field.items() if not value]
+    for length, taken in ((0, False), (1, True), (300, True), (301, False)):
+        given_as = {**field, reason: "x" * length}
+        if taken:
+            command.model_validate(given_as)
+        else:
+            with pytest.raises(ValidationError):
+                command.model_validate(given_as)
 
 
 # -- bytes
