@@ -1,0 +1,206 @@
+"""One story in which everything happens that can happen in the house, and books that are told of it."""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from adapters.memory import MemoryBook, MemoryLog
+from domain.account import (
+    AddAlias,
+    Alias,
+    ApproveAgentOfRecordChange,
+    ChangeAgentOfRecord,
+    DesignateAgentOfRecord,
+    EndAlias,
+    OpenAccount,
+    RejectAgentOfRecordChange,
+    StaysUntilRenewal,
+    Weighted,
+)
+from domain.agent import ChangeUpline, TerminateAgent
+from domain.contract import (
+    ActivateService,
+    AssignService,
+    DisconnectService,
+    OrderService,
+    RenewContract,
+    RepriceService,
+    SignContract,
+)
+from domain.customer import LoseDeal, RegisterDeal, WinDeal
+from domain.message import Evidence, Recorded
+from domain.payout import (
+    ApprovePayRun,
+    Earned,
+    ProposePayRun,
+    ReleasePayRun,
+    ReturnPayout,
+    SettlePayout,
+    WithdrawPayRun,
+)
+from domain.receipt import MatchReceipt, MatchTo, ReceiveMoney
+from domain.suspense import ApprovePlacement, ProposePlacement, RejectPlacement
+from domain.vendor import ContractVendor, ListProducts, Product, VendorTerms
+from domain.vendor_statement import ReceiveStatement, StatementLine
+from projections.projection import KeyedState, Projection, Row, Table
+from tests.spec import AGENTS, ALDER_FOODS, BOB, PLAN, Given, Steps, given, said
+
+ACCOUNT = "lumen/5-QXTR9941"
+SIGNED = date(2026, 1, 19)
+DIGEST = "sha256:ab12" + "0" * 60
+
+
+def agents(*names: str) -> tuple[Weighted, ...]:
+    return tuple(Weighted(agent=name) for name in names)
+
+
+def loa(signed_on: date = SIGNED) -> Evidence:
+    """A letter of agency that the customer signed."""
+    return Evidence(digest=DIGEST, signer="customer:alder-foods", signed_on=signed_on)
+
+
+def line(number: int, account: str, commission_minor: int) -> StatementLine:
+    return StatementLine(line=number, account=account, commission_minor=Decimal(commission_minor))
+
+
+PARTIES: tuple[Steps, ...] = (
+    ContractVendor(vendor="lumen", statement_lag_months=1, terms=VendorTerms(dispute_days=180)),
+    ListProducts(vendor="lumen", products=(Product(product="dia", category="internet"),)),
+    PLAN,
+    AGENTS,
+    ALDER_FOODS,
+)
+DEALS: tuple[Steps, ...] = (
+    RegisterDeal(
+        customer="alder-foods",
+        deal="D-1",
+        agent="harbor",
+        vendor="lumen",
+        products=("dia",),
+        scope="three sites, one circuit each.",
+    ),
+    RegisterDeal(customer="alder-foods", deal="D-2", agent="summit", vendor="lumen"),
+    WinDeal(customer="alder-foods", deal="D-1"),
+    LoseDeal(customer="alder-foods", deal="D-2", lost_because="the customer stays where it is"),
+)
+ACCOUNTS: tuple[Steps, ...] = (
+    OpenAccount(
+        account=ACCOUNT, customer="alder-foods", vendor="lumen", aliases=(Alias(vendor="lumen", number="5-QXTR9941"),)
+    ),
+    said(
+        DesignateAgentOfRecord(account=ACCOUNT, agents=agents("harbor"), effective_on=date(2026, 1, 1)),
+        letter=loa(date(2025, 12, 15)),
+    ),
+    AddAlias(account=ACCOUNT, alias=Alias(vendor="lumen", number="BTN 303", source="billing-telephone-number")),
+    EndAlias(account=ACCOUNT, vendor="lumen", number="BTN 303", effective_on=date(2026, 2, 1)),
+)
+CONTRACTS: tuple[Steps, ...] = (
+    SignContract(contract="C-1", customer="alder-foods", vendor="lumen", term_months=36, deal="D-1"),
+    OrderService(contract="C-1", service="dia-1", product="dia", mrc_minor=124987, nrc_minor=50000),
+    AssignService(contract="C-1", service="dia-1", account=ACCOUNT),
+    ActivateService(contract="C-1", service="dia-1"),
+    RepriceService(contract="C-1", service="dia-1", mrc_minor=119900, effective_on=date(2026, 2, 1)),
+    RenewContract(contract="C-1", term_months=12, effective_on=date(2026, 3, 1)),
+    DisconnectService(contract="C-1", service="dia-1", effective_on=date(2026, 6, 1)),
+)
+CHANGES: tuple[Steps, ...] = (
+    ChangeAgentOfRecord(account=ACCOUNT, agents=agents("summit", "keystone"), effective_on=date(2026, 2, 1)),
+    said(RejectAgentOfRecordChange(account=ACCOUNT, rejected_because="no letter came"), by=BOB),
+    said(
+        ChangeAgentOfRecord(
+            account=ACCOUNT,
+            agents=agents("summit"),
+            effective_on=date(2026, 2, 1),
+            commission_stays=StaysUntilRenewal(at_latest=date(2027, 1, 1)),
+        ),
+        letter=loa(),
+        on=date(2026, 4, 27),
+    ),
+    said(ApproveAgentOfRecordChange(account=ACCOUNT), by=BOB),
+    ChangeUpline(agent="harbor", upline=None, effective_on=date(2026, 5, 1)),
+)
+MONEY: tuple[Steps, ...] = (
+    ReceiveStatement(
+        vendor="lumen",
+        number="2026-04",
+        statement_month="2026-04",
+        control_total_minor=60000,
+        lines=(*(line(n, "5-QXTR9941", 100) for n in range(1, 600)), line(600, "05-77", 100)),
+    ),
+    ProposePlacement(vendor="lumen", number="05-77", account=ACCOUNT, keep_alias=False),
+    said(RejectPlacement(vendor="lumen", number="05-77", rejected_because="the order is another customer's"), by=BOB),
+    ProposePlacement(vendor="lumen", number="05-77", account=ACCOUNT, service_month="2026-03"),
+    said(ApprovePlacement(vendor="lumen", number="05-77"), by=BOB),
+    ReceiveMoney(receipt="R-1", vendor="lumen", amount_minor=61000),
+    MatchReceipt(receipt="R-1", statements=(MatchTo(number="2026-04", amount_minor=59000),)),
+)
+
+
+def figures(**earned_minor: int) -> tuple[Earned, ...]:
+    return tuple(Earned(agent=agent, currency="USD", earned_minor=earned) for agent, earned in earned_minor.items())
+
+
+def pay_run(name: str, as_known_at: int, earned: tuple[Earned, ...]) -> ProposePayRun:
+    return ProposePayRun(pay_run=name, figures=earned, as_known_at=as_known_at, ledger_position=as_known_at)
+
+
+PAYOUTS: tuple[Steps, ...] = (
+    pay_run("2026-04", 44, figures(harbor=48000, keystone=-350, summit=0)),
+    said(ApprovePayRun(pay_run="2026-04"), by=BOB),
+    ReleasePayRun(pay_run="2026-04"),
+    SettlePayout(pay_run="2026-04"),
+    ReturnPayout(pay_run="2026-04", agent="harbor", returned_because="the bank account is closed"),
+    pay_run("2026-04b", 44, figures(harbor=48000)),
+    WithdrawPayRun(pay_run="2026-04b"),
+    TerminateAgent(agent="harbor", effective_on=date(2026, 6, 1), evergreen=True),
+)
+
+
+def story() -> Given:
+    """Everything that can happen, each kind of event at least once."""
+    return given(PARTIES, DEALS, ACCOUNTS, CONTRACTS, CHANGES, MONEY, PAYOUTS)
+
+
+def book(log: MemoryLog, *projections: Projection) -> MemoryBook:
+    """A book with the projections that knows the whole log."""
+    kept = MemoryBook(log, projections)
+    kept.catch_up()
+    return kept
+
+
+class Batches:
+    """Keyed state as a projector has it: rows in tables, and those of the batch that is not written yet.
+
+    Rows of one key come in the order of the primary key.
+    """
+
+    def __init__(self, tables: Iterable[Table]) -> None:
+        self.tables = {table.name: table for table in tables}
+        self.written: list[Row] = []
+        self.pending: list[Row] = []
+
+    def rows(self, table: str, column: str, value: Any) -> Sequence[tuple[Any, ...]]:
+        names = self.tables[table].column_names
+        at, key = names.index(column), [names.index(name) for name in self.tables[table].key]
+        found = [r.values for r in (*self.written, *self.pending) if r.table == table and r.values[at] == value]
+        return sorted(found, key=lambda values: [values[k] for k in key])
+
+    def write(self) -> None:
+        self.written.extend(self.pending)
+        self.pending.clear()
+
+
+def in_batches(
+    events: Sequence[Recorded],
+    size: int,
+    tables: Iterable[Table],
+    project: Callable[[Recorded, KeyedState], Iterable[Row]],
+) -> list[Row]:
+    """All rows of the events when every ``size`` of them are written together."""
+    state = Batches(tables)
+    for start in range(0, len(events), size):
+        for recorded in events[start : start + size]:
+            state.pending.extend(list(project(recorded, state)))
+        state.write()
+    return state.written

@@ -1,0 +1,397 @@
+"""Each participant reads its own history in plain sentences, and nobody reads of another's money."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta, timezone
+from typing import get_args
+
+import pytest
+
+from adapters.memory import MemoryLog
+from domain.account import Alias, ChangeAgentOfRecord, DesignateAgentOfRecord, OpenAccount, Weighted
+from domain.contract import AssignService, OrderService, SignContract
+from domain.customer import OnboardCustomer, RegisterDeal, WinDeal
+from domain.house import HouseEvent
+from domain.message import TOPICS, Actor, Issued
+from domain.plan import (
+    Differential,
+    Flat,
+    MultipleOfMrcOnce,
+    Override,
+    OverridePercentOfMrc,
+    PercentOfDownlineShare,
+    PercentOfMrc,
+    ProposePlanVersion,
+    Rule,
+    Selector,
+    ServiceMonthsFrom,
+    SignedOrRenewedFrom,
+)
+from domain.vendor import ContractVendor
+from projections import audit_trail
+from projections.audit_trail import Entry, history, render
+from tests.projections.story import ACCOUNT, ACCOUNTS, PARTIES, agents, book, in_batches, loa, story
+from tests.spec import Given, given, said
+
+STORY = story()
+ON = f"contract C-1 on account {ACCOUNT}"
+
+
+def trail(log: MemoryLog, participant: str) -> list[Entry]:
+    kept = book(log, audit_trail)
+    rows = kept.tables.rows("audit_trail", "participant", participant)
+    return history(rows, kept.position)
+
+
+def told(house: Given, participant: str) -> list[str]:
+    return [entry.sentence for entry in trail(house.log, participant)]
+
+
+# -- who reads what
+
+
+def test_every_kind_of_event_is_somebodys_business() -> None:
+    rows = book(STORY.log, audit_trail).tables.content["audit_trail"]
+    told_of = {STORY.log.events[row[1] - 1].event.topic for row in rows}
+    known = {topic for topic, cls in TOPICS.items() if cls.__module__.startswith("domain.")}
+    assert {event.topic for event in get_args(HouseEvent)} == known
+    assert told_of == known
+
+
+def test_a_deal_is_followed_from_registration_through_its_contract_to_the_agent_of_record_of_its_account() -> None:
+    assert told(STORY, "deal:D-1") == [
+        "Deal D-1 of alder-foods with lumen was registered by harbor for dia: three sites, one circuit each.",
+        "Deal D-1 of alder-foods, registered by harbor, was won.",
+        "Contract C-1 of alder-foods with lumen was signed for 36 months, in USD, from deal D-1.",
+        "Service dia-1 of contract C-1 was ordered: dia for 1,249.87 USD a month and 500.00 USD once.",
+        f"Service dia-1 of contract C-1 was assigned to account {ACCOUNT}.",
+        f"Service dia-1 of {ON} was activated on 2026-01-05.",
+        f"Service dia-1 of {ON} was repriced from 1,249.87 USD to 1,199.00 USD a month from 2026-02-01.",
+        "Contract C-1 was renewed for 12 months from 2026-03-01, with 1 assigned service.",
+        f"Service dia-1 of {ON} was disconnected; 2026-06-01 is the first day without it.",
+        f"A change of the agent of record on {ACCOUNT} to summit and keystone in equal parts from 2026-02-01 "
+        "was proposed, without a letter.",
+        f"The proposed change of the agent of record on {ACCOUNT} was rejected: no letter came.",
+        f"A change of the agent of record on {ACCOUNT} to summit from 2026-02-01 was proposed, on the letter signed "
+        "2026-01-19; commission stays with the former agent until the contract renews, at the latest 2027-01-01.",
+        f"Agent of record on {ACCOUNT} changed from harbor to summit from 2026-02-01, on the letter signed "
+        "2026-01-19; commission stays with harbor until the contract renews, at the latest 2027-01-01.",
+        f"A placement of number 05-77 of lumen on account {ACCOUNT} was proposed; the account does not keep the "
+        "number.",
+        "The proposed placement of number 05-77 of lumen was rejected: the order is another customer's.",
+        f"A placement of number 05-77 of lumen on account {ACCOUNT} was proposed; the account keeps the number; "
+        "lines without a service month belong to 2026-03.",
+        f"Every line in suspense under number 05-77 of lumen was placed on account {ACCOUNT}; "
+        "lines without a service month belong to 2026-03.",
+        f"Account {ACCOUNT} is also known as account number 05-77 of lumen.",
+    ]
+
+
+def test_an_agent_reads_of_its_own_deals_accounts_and_payouts() -> None:
+    assert told(STORY, "agent:harbor") == [
+        "Agent harbor was recruited as agent, category standard, under upline keystone.",
+        "Agent harbor signed its agreement: paid by plan standard from 2026-01-05; any amount of USD is paid out.",
+        "Deal D-1 of alder-foods with lumen was registered by harbor for dia: three sites, one circuit each.",
+        "Deal D-1 of alder-foods, registered by harbor, was won.",
+        f"harbor was designated agent of record on {ACCOUNT} from 2026-01-01, on the letter signed 2025-12-15.",
+        f"Agent of record on {ACCOUNT} changed from harbor to summit from 2026-02-01, on the letter signed "
+        "2026-01-19; commission stays with harbor until the contract renews, at the latest 2027-01-01.",
+        "Upline of harbor changed from keystone to the house from 2026-05-01.",
+        "Payout of 480.00 USD to harbor in pay run 2026-04 was proposed: 480.00 USD earned as known at position 44.",
+        "Payout of 480.00 USD to harbor in pay run 2026-04 was released; the money is on its way.",
+        "Payout of 480.00 USD to harbor in pay run 2026-04 was settled by the bank.",
+        "Payout of 480.00 USD to harbor in pay run 2026-04 came back after it was settled: the bank account is closed.",
+        "Payout of 480.00 USD to harbor in pay run 2026-04b was proposed: 480.00 USD earned as known at position 44.",
+        "Payout of 480.00 USD to harbor in pay run 2026-04b was withdrawn before it was sent.",
+        "Agreement with agent harbor was terminated from 2026-06-01; residuals are paid on.",
+    ]
+
+
+def test_who_was_proposed_as_agent_of_record_learns_that_it_was_rejected() -> None:
+    keystone = told(STORY, "agent:keystone")
+    assert f"The proposed change of the agent of record on {ACCOUNT} was rejected: no letter came." in keystone
+
+
+def test_an_agent_whose_balance_is_carried_reads_why_and_of_nobody_elses_money() -> None:
+    keystone, summit = told(STORY, "agent:keystone"), told(STORY, "agent:summit")
+    carried = "Nothing is paid to keystone in pay run 2026-04: the balance is negative, -3.50 USD; it is carried to "
+    assert keystone[-1] == f"{carried}the next."
+    assert summit[-1] == "Nothing is paid to summit in pay run 2026-04: nothing is owed in USD."
+    assert not any("480.00" in sentence for sentence in (*keystone, *summit))
+
+
+def test_a_pay_run_knows_each_of_its_payouts() -> None:
+    assert told(STORY, "pay-run:2026-04") == [
+        "Pay run 2026-04 was proposed, as known at position 44: 1 payout, 480.00 USD in all, 2 balances carried.",
+        "Payout of 480.00 USD to harbor in pay run 2026-04 was proposed: 480.00 USD earned as known at position 44.",
+        "Pay run 2026-04 was approved.",
+        "Pay run 2026-04 was released.",
+        "Payout of 480.00 USD to harbor in pay run 2026-04 was released; the money is on its way.",
+        "Payout of 480.00 USD to harbor in pay run 2026-04 was settled by the bank.",
+        "Payout of 480.00 USD to harbor in pay run 2026-04 came back after it was settled: the bank account is closed.",
+    ]
+    assert told(STORY, "pay-run:2026-04b")[2] == "Pay run 2026-04b was withdrawn."
+
+
+def test_a_statement_says_its_number_month_lines_and_control_total() -> None:
+    assert told(STORY, "vendor-statement:lumen:2026-04") == [
+        "Statement 2026-04 of lumen for statement month 2026-04 was received: 600 lines, control total 600.00 USD, "
+        "reporting on service month 2026-03; it came in 2 parts, the first with 500 lines.",
+        "Statement 2026-04 of lumen for statement month 2026-04 continued with 100 lines, part 2 of 2.",
+        "590.00 USD of receipt R-1 matched to statement 2026-04 of lumen; 10.00 USD is still open on it.",
+    ]
+
+
+def test_a_receipt_says_what_came_and_what_is_left_of_it() -> None:
+    assert told(STORY, "receipt:R-1") == [
+        "Receipt R-1: 610.00 USD came from lumen.",
+        "Receipt R-1 of lumen matched: 590.00 USD to statement 2026-04; 20.00 USD is left.",
+    ]
+
+
+def test_a_number_in_suspense_has_a_history_of_its_own() -> None:
+    assert len(told(STORY, "suspense:lumen:05-77")) == 4
+
+
+def test_an_account_knows_its_numbers() -> None:
+    assert told(STORY, f"account:{ACCOUNT}")[:4] == [
+        f"Account {ACCOUNT} of alder-foods with lumen was opened under account number 5-QXTR9941 of lumen.",
+        f"harbor was designated agent of record on {ACCOUNT} from 2026-01-01, on the letter signed 2025-12-15.",
+        f"Account {ACCOUNT} is also known as billing telephone number BTN 303 of lumen.",
+        f"Number BTN 303 of lumen no longer means account {ACCOUNT} from 2026-02-01.",
+    ]
+
+
+def test_a_vendor_reads_its_terms_and_how_deals_with_it_ended() -> None:
+    vendor = told(STORY, "vendor:lumen")
+    assert vendor[:2] == [
+        "Vendor lumen was contracted, paying in USD: its statements report 1 month after the service month; after its "
+        "agreement ends commission is paid on; a registration is protected for 90 days; a statement may be disputed "
+        "within 180 days.",
+        "Vendor lumen listed dia (internet, recurring).",
+    ]
+    assert "Deal D-2 of alder-foods, registered by summit, was lost: the customer stays where it is." in vendor
+
+
+def test_the_opened_days_are_the_houses_own_history() -> None:
+    assert told(STORY, "house") == ["The day 2026-01-05 was opened.", "The day 2026-04-27 was opened."]
+
+
+def test_the_customer_of_an_account_and_of_a_contract_is_known_from_the_day_they_began() -> None:
+    customer = told(STORY, "customer:alder-foods")
+    account = told(STORY, f"account:{ACCOUNT}")
+    suspense = told(STORY, "suspense:lumen:05-77")
+    assert set(account) - set(suspense) <= set(customer)
+    assert set(told(STORY, "contract:C-1")) <= set(customer)
+
+
+def test_a_deal_that_two_customers_call_alike_stays_with_its_own_vendor() -> None:
+    house = given(
+        PARTIES,
+        ContractVendor(vendor="zayo"),
+        OnboardCustomer(customer="birch"),
+        RegisterDeal(customer="alder-foods", deal="D-1", agent="harbor", vendor="lumen"),
+        RegisterDeal(customer="birch", deal="D-1", agent="summit", vendor="zayo"),
+        WinDeal(customer="birch", deal="D-1"),
+    )
+    assert told(house, "vendor:zayo")[-1] == "Deal D-1 of birch, registered by summit, was won."
+    assert not any("birch" in sentence for sentence in told(house, "vendor:lumen"))
+
+
+def test_a_second_service_on_the_account_links_it_to_the_deal_once() -> None:
+    house = given(
+        PARTIES,
+        RegisterDeal(customer="alder-foods", deal="D-1", agent="harbor", vendor="lumen"),
+        WinDeal(customer="alder-foods", deal="D-1"),
+        ACCOUNTS,
+        SignContract(contract="C-1", customer="alder-foods", vendor="lumen", deal="D-1"),
+        OrderService(contract="C-1", service="a", mrc_minor=100),
+        OrderService(contract="C-1", service="b", mrc_minor=0),
+        AssignService(contract="C-1", service="a", account=ACCOUNT),
+        AssignService(contract="C-1", service="b", account=ACCOUNT),
+        said(
+            ChangeAgentOfRecord(account=ACCOUNT, agents=agents("summit"), effective_on=date(2026, 2, 1)), letter=loa()
+        ),
+    )
+    deal = told(house, "deal:D-1")
+    assert deal[2] == "Contract C-1 of alder-foods with lumen was signed without a term, in USD, from deal D-1."
+    assert deal[3] == "Service a of contract C-1 was ordered: 1.00 USD a month."
+    assert deal[-1] == (
+        f"Agent of record on {ACCOUNT} changed from harbor to summit from 2026-02-01, on the letter signed 2026-01-19."
+    )
+    assert len(deal) == 8
+
+
+def test_agents_of_record_of_a_service_are_named_with_their_weights() -> None:
+    named = (Weighted(agent="harbor", weight=3), Weighted(agent="summit", weight=1))
+    house = given(
+        PARTIES,
+        OpenAccount(account="A", customer="alder-foods", vendor="lumen"),
+        said(
+            DesignateAgentOfRecord(account="A", service="dia-1", agents=named, effective_on=date(2026, 1, 1)),
+            letter=loa(),
+        ),
+    )
+    assert told(house, "account:A") == [
+        "Account A of alder-foods with lumen was opened.",
+        "harbor (weight 3) and summit (weight 1) were together designated agent of record on service dia-1 of A "
+        "from 2026-01-01, on the letter signed 2026-01-19.",
+    ]
+
+
+# -- plans in words
+
+
+RULES = (
+    Rule(
+        rule="mrc",
+        when=Selector(category="voice", vendor="lumen"),
+        pay=PercentOfMrc(kind="percent-of-mrc", rate="12.5%"),
+    ),
+    Rule(
+        rule="spiff",
+        pay=MultipleOfMrcOnce(
+            kind="multiple-of-mrc-once", multiple="1.5", clawback_within_days=180, clawback_rate="50%"
+        ),
+    ),
+    Rule(rule="monthly", when=Selector(service="dia-1"), pay=Flat(kind="flat", amount_minor=2500)),
+    Rule(rule="bonus", when=Selector(product="dia"), pay=Flat(kind="flat", amount_minor=2500, every="once")),
+)
+OVERRIDES = (
+    Override(rule="first", level=1, pay=PercentOfDownlineShare(kind="percent-of-downline-share", rate="0.05")),
+    Override(rule="second", level=2, pay=OverridePercentOfMrc(kind="percent-of-mrc", rate="0.02"), funded_by="agent"),
+    Override(rule="others", pay=Differential(kind="differential")),
+)
+
+
+def test_a_plan_version_says_what_it_pays_and_whom_it_applies_to() -> None:
+    applies = SignedOrRenewedFrom(kind="signed-or-renewed-from", from_=date(2026, 3, 1))
+    house = given(ProposePlanVersion(plan="p", applies_to=applies, rules=RULES, overrides=OVERRIDES))
+    assert told(house, "plan:p") == [
+        "Version 1 of plan p was proposed, for services of contracts signed or last renewed from 2026-03-01: "
+        "mrc pays 12.5% of MRC for each month in service for category voice and vendor lumen; "
+        "spiff pays 1.5 × MRC once, at activation (50% taken back if disconnected within 180 days); "
+        "monthly pays 25.00 USD for each month in service for service dia-1; "
+        "bonus pays 25.00 USD once, at activation for product dia; "
+        "override first pays 5% of the downline's share at level 1, funded by the house; "
+        "override second pays 2% of MRC at level 2, funded by the agent; "
+        "override others pays the upline's own rate less the highest rate below it at every level, funded by the house."
+    ]
+
+
+def test_a_long_plan_counts_the_rules_that_it_does_not_list() -> None:
+    rules = tuple(
+        Rule(rule=f"r{n}", when=Selector(account=f"A-{n}"), pay=Flat(kind="flat", amount_minor=n)) for n in range(12)
+    )
+    house = given(
+        ProposePlanVersion(plan="p", applies_to=ServiceMonthsFrom(from_=date(2026, 3, 1)), rules=rules),
+        ProposePlanVersion(plan="empty"),
+    )
+    (sentence,) = told(house, "plan:p")
+    assert sentence.startswith("Version 1 of plan p was proposed, for service months from 2026-03: r0 pays 0.00 USD ")
+    assert sentence.endswith("; and 2 more rules.")
+    assert told(house, "plan:empty") == [
+        "Version 1 of plan empty was proposed, for every service month: it pays nothing."
+    ]
+
+
+# -- who, when, on whose word, because of what
+
+
+def test_a_row_says_who_when_on_whose_evidence_and_because_of_what() -> None:
+    house = given(PARTIES, ACCOUNTS)
+    change = ChangeAgentOfRecord(account=ACCOUNT, agents=agents("summit"), effective_on=date(2026, 2, 1))
+    actor = Actor(issuer="okta", subject="cy", on_behalf_of="house/ann")
+    house.commands.handle(Issued("letter-7", actor, change, evidence=loa(), because=f"account:{ACCOUNT}@2"))
+    entry = trail(house.log, f"account:{ACCOUNT}")[-1]
+    assert entry == Entry(
+        participant=f"account:{ACCOUNT}",
+        position=entry.position,
+        seq=0,
+        event_id=f"account:{ACCOUNT}@5",
+        effective_on=date(2026, 2, 1),
+        recorded_at=datetime(2026, 1, 5, 0, 0, 0, entry.position, UTC),
+        actor="okta/cy for house/ann",
+        evidence="letter signed 2026-01-19 by customer:alder-foods (sha256:ab1200000000…)",
+        because=f"account:{ACCOUNT}@2",
+        sentence=entry.sentence,
+    )
+    assert render(entry) == (
+        f"#{entry.position} 2026-01-05 00:00:00 UTC, okta/cy for house/ann: Agent of record on {ACCOUNT} changed from "
+        "harbor to summit from 2026-02-01, on the letter signed 2026-01-19. Holds from 2026-02-01; evidence: letter "
+        f"signed 2026-01-19 by customer:alder-foods (sha256:ab1200000000…); because of account:{ACCOUNT}@2."
+    )
+
+
+def test_a_document_that_comes_with_another_command_is_evidence_too() -> None:
+    house = given(PARTIES, said(OnboardCustomer(customer="birch"), letter=loa().model_copy(update={"digest": None})))
+    entry = trail(house.log, "customer:birch")[-1]
+    assert entry.evidence == "document signed 2026-01-19 by customer:alder-foods"
+
+
+def test_the_letter_stays_the_evidence_when_a_second_person_approves_the_change() -> None:
+    changed = next(e for e in trail(STORY.log, "agent:harbor") if e.sentence.startswith("Agent of record"))
+    assert changed.actor == "house/bob"
+    assert changed.evidence == "letter signed 2026-01-19 by customer:alder-foods (sha256:ab1200000000…)"
+
+
+def test_what_has_always_held_is_said_so() -> None:
+    aliased = next(e for e in trail(STORY.log, f"account:{ACCOUNT}") if "also known as" in e.sentence)
+    assert render(aliased).endswith("is also known as billing telephone number BTN 303 of lumen. Holds always.")
+
+
+def test_a_history_as_known_at_a_position_holds_nothing_later() -> None:
+    entries = trail(STORY.log, "agent:harbor")
+    known = entries[3].position
+    assert history(reversed(entries), known) == entries[:4]
+
+
+def test_no_row_names_another_time_or_place_than_its_event() -> None:
+    for row in book(STORY.log, audit_trail).tables.content["audit_trail"]:
+        entry, recorded = Entry(*row), STORY.log.events[row[1] - 1]
+        assert (entry.event_id, entry.recorded_at) == (recorded.event_id, recorded.recorded_at)
+        assert entry.effective_on == recorded.event.effective_on
+
+
+# -- the same rows whatever the batches
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 1000])
+def test_rows_do_not_depend_on_how_events_are_batched(size: int) -> None:
+    rows = in_batches(STORY.log.events, size, audit_trail.tables, audit_trail.project)
+    content = book(STORY.log, audit_trail).tables.content
+    assert [r.values for r in rows if r.table == "audit_trail"] == content["audit_trail"]
+    assert [r.values for r in rows if r.table == "audit_link"] == content["audit_link"]
+
+
+def test_rows_have_a_key_of_their_own_and_as_many_values_as_columns() -> None:
+    content = book(STORY.log, audit_trail).tables.content
+    for table in audit_trail.tables:
+        rows = content[table.name]
+        key = [table.column_names.index(column) for column in table.key]
+        assert len({tuple(row[k] for k in key) for row in rows}) == len(rows)
+        required = [i for i, column in enumerate(table.columns) if not column.optional]
+        assert all(len(row) == len(table.columns) for row in rows)
+        assert all(row[i] is not None for row in rows for i in required)
+
+
+def test_the_time_of_recording_is_shown_in_utc() -> None:
+    new_york = timezone(timedelta(hours=-5))
+    recorded = replace(STORY.log.events[0], recorded_at=datetime(2026, 1, 5, 23, 30, tzinfo=new_york))
+    (row,) = in_batches([recorded], 1, audit_trail.tables, audit_trail.project)
+    assert render(row.values) == (
+        "#1 2026-01-06 04:30:00 UTC, house/ann: The day 2026-01-05 was opened. Holds from 2026-01-05."
+    )
+
+
+def test_aliases_are_said_with_their_dates() -> None:
+    alias = Alias(vendor="lumen", number="CKT 9", source="circuit", from_=date(2026, 1, 1), until=date(2026, 7, 1))
+    house = given(
+        PARTIES,
+        OpenAccount(
+            account="A", customer="alder-foods", vendor="lumen", aliases=(alias, Alias(vendor="lumen", number="8"))
+        ),
+    )
+    assert told(house, "account:A") == [
+        "Account A of alder-foods with lumen was opened under circuit number CKT 9 of lumen from 2026-01-01 until "
+        "2026-07-01 and account number 8 of lumen."
+    ]
