@@ -4,7 +4,6 @@ The facts and the audit views read the log; the ledger reads the facts. A projec
 stops at it, with the position and the reason, after committing what came before.
 """
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -13,6 +12,7 @@ from typing import Any
 import orjson
 import psycopg
 from psycopg import sql
+from psycopg.rows import dict_row
 
 from adapters import tables
 from adapters.database import Database
@@ -89,6 +89,13 @@ def position_of(connection: psycopg.Connection, schema: str, name: str) -> int:
     return row[0] if row else 0
 
 
+def positions(connection: psycopg.Connection, schema: str) -> list[dict[str, Any]]:
+    """Each projection's version, position, and where and why it stopped, if it did."""
+    statement = sql.SQL("SELECT name, version, position, poison_position, poison_reason FROM {} ORDER BY name")
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(statement.format(_positions(schema))).fetchall()
+
+
 def read_log(connection: psycopg.Connection, house: str, after: int, upto: int) -> Iterator[Recorded]:
     """The events after one position up to another, in order, streamed."""
     statement = sql.SQL(
@@ -152,7 +159,8 @@ class Projector:
         if position != self._at:
             self._rolled_back()
             self._at = position
-        target = min(filter(None, (position + batch, self._end(), upto)), default=0)
+        end = self._end()
+        target = min(position + batch, end if upto is None else min(end, upto))
         if target <= position:
             self.connection.commit()
             return 0, None
@@ -290,8 +298,3 @@ class Projectors:
         position = position_of(self.connection, self.schema, LEDGER)
         self.connection.commit()
         return position
-
-
-def decode(body: str) -> list[Any]:
-    fact: list[Any] = json.loads(body)
-    return fact

@@ -1,15 +1,15 @@
 """From a command to its events: load what it names, decide, append once; decide again when another writer was first."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 
 from domain import house
-from domain.calendar import OpenDay
+from domain.calendar import Calendar, DayNotLater, OpenDay
 from domain.ids import CALENDAR, StreamId
 from domain.log import CommandIdTaken, CommandResult, Log, NewEvent, StreamMoved
-from domain.message import Actor, Context, Envelope, Issued, Refused
+from domain.message import Actor, Context, Envelope, Event, Issued, Refused, Streams
 
 ATTEMPTS = 20
 """How often a command is decided again when other writers were first, before it is refused as too busy."""
@@ -28,6 +28,25 @@ class TooBusy(Refused):
     """Other writers changed the same streams again and again; try again."""
 
 
+Folded = tuple[int, Any]
+"""A stream's version and its state."""
+NOTHING: Folded = (0, None)
+StatesOf = Callable[[Sequence[StreamId], Sequence[StreamId]], Mapping[StreamId, Folded]]
+"""How the states of streams are found; the second argument says which streams the command writes."""
+
+
+class NotRemembered(Exception):
+    """A stream has not been read by this process yet."""
+
+
+class Decision(NamedTuple):
+    """What a command leads to, and what that was decided on."""
+
+    issued: Issued
+    states: Mapping[StreamId, Folded]
+    decided: Mapping[StreamId, list[Event]]
+
+
 Enrich = Callable[[Issued], Issued]
 """Adds what a command reads from a projection, with its position."""
 
@@ -38,18 +57,43 @@ class Commands:
 
     log: Log
     enrich: Enrich = lambda issued: issued
-    _remembered: dict[StreamId, tuple[int, Any]] = field(default_factory=dict)
+    _remembered: dict[StreamId, Folded] = field(default_factory=dict)
 
     def handle(self, issued: Issued) -> CommandResult:
         """Record what the command leads to. Raises Refused; the same id again gives the first result."""
         digest = issued.digest()
+        try:
+            return self._hopefully(issued, digest) or self._carefully(issued, digest, ATTEMPTS)
+        except StreamMoved:
+            return self._carefully(issued, digest, ATTEMPTS - 1)
+
+    def _hopefully(self, issued: Issued, digest: str) -> CommandResult | None:
+        """One round trip: decide on what is remembered, and let the append find out whether that still holds.
+
+        None where too little is remembered, or where what is out of date may be why the command was refused. Raises
+        StreamMoved.
+        """
+        if issued.on is not None and self._remembered.get(CALENDAR, NOTHING)[1] != Calendar(issued.on):
+            return None
+        try:
+            decision = self._decide(self.enrich(issued), self._recall)
+        except Exception:
+            # a refusal or a fault on what may be out of date proves nothing; if it is real, it comes again
+            return None
+        try:
+            return self._append(decision, digest)
+        except CommandIdTaken as taken:
+            return _same_command(taken.result, digest)
+
+    def _carefully(self, issued: Issued, digest: str, attempts: int) -> CommandResult:
+        """Decide on what the log says now, again when another writer was first."""
         if (earlier := self.log.result_of(issued.command_id)) is not None:
             return _same_command(earlier, digest)
         if issued.on is not None:
             self.open_day(issued.on, issued.actor)
-        for _ in range(ATTEMPTS):
+        for _ in range(attempts):
             try:
-                return self._attempt(self.enrich(issued), digest)
+                return self._append(self._decide(self.enrich(issued), self._states), digest)
             except StreamMoved:
                 continue
             except CommandIdTaken as taken:
@@ -63,10 +107,18 @@ class Commands:
             return
         if today is not None and day < today:
             raise DayHasPassed(f"{day} has passed; {today} is open in the house's calendar")
-        self.handle(Issued(f"open-day-{day}", actor, OpenDay(date=day)))
+        try:
+            self.handle(Issued(f"open-day-{day}", actor, OpenDay(date=day)))
+        except (CommandIdReused, DayNotLater):
+            # another writer was first; what matters is which day is open now
+            self.open_day(day, actor)
 
-    def _attempt(self, issued: Issued, digest: str) -> CommandResult:
-        streams, states = self._load(issued)
+    def state(self, stream: StreamId) -> Any:
+        """A stream as it stands now, folded."""
+        return self._states((stream,))[stream][1]
+
+    def _decide(self, issued: Issued, states_of: StatesOf) -> Decision:
+        streams, states = self._load(issued, states_of)
         calendar = states[CALENDAR][1]
         context = Context(
             actor=issued.actor,
@@ -74,7 +126,10 @@ class Commands:
             evidence=issued.evidence,
             states={stream: state for stream, (_, state) in states.items()},
         )
-        decided = house.decide(issued.command, streams.writes, context)
+        return Decision(issued, states, house.decide(issued.command, streams.writes, context))
+
+    def _append(self, decision: Decision, digest: str) -> CommandResult:
+        issued, states, decided = decision
         envelope = Envelope(
             actor=issued.actor,
             evidence=issued.evidence,
@@ -88,19 +143,32 @@ class Commands:
             for offset, event in enumerate(new, start=1)
         ]
         guards = {stream: version for stream, (version, _) in states.items()}
-        return self.log.append(events, guards, issued.command_id, digest)
+        result = self.log.append(events, guards, issued.command_id, digest)
+        self._remember(decision)
+        return result
 
-    def _load(self, issued: Issued) -> tuple[Any, dict[StreamId, tuple[int, Any]]]:
+    def _load(self, issued: Issued, states_of: StatesOf) -> tuple[Streams, dict[StreamId, Folded]]:
         """The states of all streams that the command names, asked again as states name further streams."""
-        states: dict[StreamId, tuple[int, Any]] = {}
+        states: dict[StreamId, Folded] = {}
         while True:
             streams = house.streams_of(issued.command, {s: state for s, (_, state) in states.items()})
             missing = [s for s in (*streams.writes, *streams.reads) if s not in states]
             if not missing:
                 return streams, states
-            states.update(self._states(tuple(dict.fromkeys(missing))))
+            states.update(states_of(tuple(dict.fromkeys(missing)), streams.writes))
 
-    def _states(self, streams: tuple[StreamId, ...]) -> dict[StreamId, tuple[int, Any]]:
+    def _recall(self, streams: Sequence[StreamId], writes: Sequence[StreamId]) -> dict[StreamId, Folded]:
+        """The streams as they are remembered. One that is only read must be; one to be written may be new."""
+        recalled: dict[StreamId, Folded] = {}
+        for stream in streams:
+            known = self._remembered.get(stream)
+            if known is None and stream not in writes:
+                raise NotRemembered(stream)
+            recalled[stream] = known or (0, house.empty(stream))
+        return recalled
+
+    def _states(self, streams: Sequence[StreamId], writes: Sequence[StreamId] = ()) -> dict[StreamId, Folded]:
+        """The streams as they stand in the log."""
         if len(self._remembered) > REMEMBERED_STREAMS:
             self._remembered.clear()
         for stream in streams:
@@ -110,6 +178,13 @@ class Commands:
             state = house.evolve(recorded.stream_id, state, recorded.event)
             self._remembered[recorded.stream_id] = (recorded.stream_version, state)
         return {stream: self._remembered[stream] for stream in streams}
+
+    def _remember(self, decision: Decision) -> None:
+        for stream, events in decision.decided.items():
+            version, state = decision.states[stream]
+            for event in events:
+                state = house.evolve(stream, state, event)
+            self._remembered[stream] = (version + len(events), state)
 
 
 def _same_command(earlier: CommandResult, digest: str) -> CommandResult:

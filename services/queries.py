@@ -22,8 +22,8 @@ from domain.plan import CHARGE_KINDS
 from domain.rating import release_1
 from domain.rating.expected import ExpectedZero, expected_zeros
 from domain.rating.facts import CASH_NO, HOUSE_NO, AccountFacts, Cell, HouseFacts
-from domain.rating.reasons import reason
-from domain.rating.release_1 import Item, Share
+from domain.rating.reasons import Explanation, explain
+from domain.rating.release_1 import Item
 from projections.ledger import BOOKS_PER_PARTY, CASH_KIND, PAYER_ROLE, EntryId, Leg, book, book_name, payee_book
 
 
@@ -258,49 +258,50 @@ class Queries:
         """
         if entry.kind == CASH_KIND:
             return self._why_cash(entry)
-        after = self._shares(entry, entry.position)
-        before = self._shares(entry, entry.position - 1)
-        worth = sum(amount for _, _, amount in after) - sum(amount for _, _, amount in before)
-        if worth != entry.amount_minor:
+        account = self.account_facts(entry.account_no)
+        before, after = (
+            release_1.rate(account, self.house, entry.cell, known, {}) for known in (entry.position - 1, entry.position)
+        )
+        explained = self._explain(entry, before, after)
+        if explained is None or explained.amount_minor != entry.amount_minor:
+            again = explained.amount_minor if explained else "nothing"
             raise Mismatch(
-                f"entry {entry.id} was posted as {entry.amount_minor} minor units, but rated again it is {worth}; "
+                f"entry {entry.id} was posted as {entry.amount_minor} minor units, but rated again it is {again}; "
                 "run `trailbook verify`"
             )
-        item = (after or before)[0][0]
-        words = " and ".join(_words(found, entry.currency) for found in after) or "nothing any more"
-        posted = sum(amount for _, _, amount in before)
-        if posted:
-            words += f"; less {show(posted, entry.currency)} posted before ("
-            words += " and ".join(_words(found, entry.currency) for found in before) + ")"
-        account = self.account_facts(entry.account_no)
         return Explained(
             entry,
             str(entry.id),
             self.book_name(entry.book),
             account.account,
-            item.label,
-            words,
+            explained.item,
+            explained.words,
             self.day_of(entry.position),
-            tuple(sorted({p for found in (*after, *before) for p in _positions(found)} | {entry.position})),
+            tuple(sorted({*explained.positions, entry.position})),
         )
 
-    def _shares(self, entry: Entry, known: int) -> list[tuple[Item, Share | None, int]]:
-        """What belongs to the entry's item, part and ledger account as known at a position."""
-        account = self.account_facts(entry.account_no)
-        found: list[tuple[Item, Share | None, int]] = []
-        for item in release_1.rate(account, self.house, entry.cell, known, {}):
-            if (item.item_no, item.line) != (entry.item_no, entry.item_line):
-                continue
-            if entry.role == PAYER_ROLE:
-                owed = ((vendor, amount) for vendor, amount in item.received)
-                found.extend((item, None, -a) for v, a in owed if self._book_of(f"vendor:{v}") == entry.book)
-            else:
-                found.extend(
-                    (item, share, share.amount_minor)
-                    for share in item.shares
-                    if share.role == entry.role and self._book_of(share.payee) == entry.book
-                )
-        return found
+    def _explain(self, entry: Entry, before: Sequence[Item], after: Sequence[Item]) -> Explanation | None:
+        if entry.role == PAYER_ROLE:
+            return self._explain_payer(entry, before, after)
+        kinds = {release_1.HOUSE_ROLE: release_1.HOUSE, release_1.SUSPENSE_ROLE: release_1.SUSPENSE}
+        payee = kinds.get(entry.role) or self.book_name(entry.book).removesuffix(":payable")
+        return explain(before, after, (entry.item_no, entry.item_line, entry.role, payee), entry.currency)
+
+    def _explain_payer(self, entry: Entry, before: Sequence[Item], after: Sequence[Item]) -> Explanation | None:
+        """What a vendor owes for an item: what its lines said, less what they said before."""
+        vendor = self.book_name(entry.book).split(":")[1]
+
+        def owed(items: Sequence[Item]) -> list[tuple[Item, int]]:
+            own = (i for i in items if (i.item_no, i.line) == (entry.item_no, entry.item_line))
+            return [(item, amount) for item in own for payer, amount in item.received if payer == vendor]
+
+        found = owed(after) or owed(before)
+        if not found:
+            return None
+        now, earlier = (sum(amount for _, amount in owed(items)) for items in (after, before))
+        words = f"{show(now, entry.currency)} reported by {vendor} on {found[0][0].label}"
+        words += f"; less {show(earlier, entry.currency)} posted before" if earlier else ""
+        return Explanation(found[0][0].label, words, earlier - now, (entry.item_no,))
 
     def _why_cash(self, entry: Entry) -> Explained:
         statement = sql.SQL("SELECT sentence FROM {} WHERE position = %s ORDER BY participant LIMIT 1")
@@ -358,7 +359,7 @@ class Queries:
             )
             section = "payout" if entry.kind == CASH_KIND else "correction" if correction else "earned"
             rows.append(_statement_row(entry, explained, section))
-        zeros = [z for z in self.zeros(agent, upto)] if lines or opening else self.zeros(agent, upto)
+        zeros = self.zeros(agent, upto)
         return {
             "agent": agent,
             "month": month,
@@ -433,21 +434,6 @@ class Queries:
         self.account_no(account)
         statement = sql.SQL("SELECT * FROM {} WHERE account = %s ORDER BY position, seq")
         return self.connection.execute(statement.format(self._table("agent_book")), (account,)).fetchall()
-
-
-def _words(found: tuple[Item, Share | None, int], currency: str) -> str:
-    item, share, amount = found
-    if share is None:
-        return f"{show(-amount, currency)} reported by the vendor on {item.label}"
-    return reason(item, share, currency)
-
-
-def _positions(found: tuple[Item, Share | None, int]) -> Iterable[int]:
-    item, share, _ = found
-    yield item.item_no
-    if share is not None and share.coefficient is not None:
-        yield share.coefficient.why.plan_position
-        yield share.coefficient.why.aor.position
 
 
 def _statement_row(entry: Entry, explained: Explained, section: str) -> dict[str, Any]:

@@ -10,13 +10,12 @@ from domain import months
 from domain.calendar import DayOpened
 from domain.log import CommandResult
 from domain.message import Issued, Recorded, Refused
-from domain.money import show
 from domain.payout import Earned, PayoutReleased, PayoutReturned, PayoutSettled, ProposePayRun
 from domain.plan import CHARGE_KINDS
 from domain.rating import release_1
 from domain.rating.expected import ExpectedZero, expected_zeros
 from domain.rating.facts import AccountFacts, Cell
-from domain.rating.reasons import reason
+from domain.rating.reasons import explain
 from projections.ledger import CASH_KIND, PAYER_ROLE, Leg, book_name, payee_book
 from services.commands import Commands
 
@@ -155,8 +154,8 @@ class Simulation:
             if kind == CASH_KIND or leg.role == PAYER_ROLE or account_no < 0:
                 continue
             cell = Cell(account_no, months.number_of(on), kind, currency)
-            item, words = self._why(cell, position, leg)
             payee = book_name(leg.book, parties).removesuffix(":payable").removesuffix(":margin")
+            item, words = self._why(cell, position, leg, payee)
             yield {
                 "position": position,
                 "recorded_on": self._days[position].isoformat(),
@@ -174,9 +173,12 @@ class Simulation:
                 "entry": f"{position}:{account_no}:{months.text(cell.month)}:{CHARGE_KINDS[kind]}:{currency}:{leg_no}",
             }
 
-    def _why(self, cell: Cell, position: int, leg: Leg) -> tuple[str, str]:
-        account = self.book.ledger.accounts[cell.account_no].facts
-        return explain_leg(account, self.book, cell, position, leg)
+    def _why(self, cell: Cell, position: int, leg: Leg, payee: str) -> tuple[str, str]:
+        account, house = self.book.ledger.accounts[cell.account_no].facts, self.book.ledger.house
+        before, after = (release_1.rate(account, house, cell, known, {}) for known in (position - 1, position))
+        payee = release_1.SUSPENSE if leg.role == release_1.SUSPENSE_ROLE else payee
+        explained = explain(before, after, (leg.item_no, leg.item_line, leg.role, payee), cell.currency)
+        return (explained.item, explained.words) if explained else ("", "")
 
     def _payouts(self) -> list[dict[str, Any]]:
         found: dict[tuple[str, str, str], dict[str, Any]] = {}
@@ -263,29 +265,6 @@ class Simulation:
                 key = payee if payee not in payable else f"{payee} ({currency})"
                 payable[key] = amount
         return dict(sorted(payable.items()))
-
-
-def explain_leg(account: AccountFacts, book: MemoryBook, cell: Cell, position: int, leg: Leg) -> tuple[str, str]:
-    """The item of a posted leg and the reason of its amount: what the cell is worth now, less what it was before."""
-    house = book.ledger.house
-
-    def shares(known: int) -> list[tuple[Any, Any]]:
-        items = release_1.rate(account, house, cell, known, {})
-        return [
-            (item, share)
-            for item in items
-            for share in item.shares
-            if (item.item_no, item.line, share.role, book.ledger.book_of(share.payee)) == leg[:4]
-        ]
-
-    after, before = shares(position), shares(position - 1)
-    item = (after or before)[0][0]
-    words = " and ".join(reason(i, share, cell.currency) for i, share in after) or "nothing any more"
-    posted = sum(share.amount_minor for _, share in before)
-    if posted:
-        words += f"; less {show(posted, cell.currency)} posted before ("
-        words += " and ".join(reason(i, share, cell.currency) for i, share in before) + ")"
-    return item.label, words
 
 
 def _add(balances: dict[str, dict[str, int]], payee: str, month: str, amount_minor: int) -> None:

@@ -1,6 +1,8 @@
 """Reasons in words that a person can check with a pocket calculator."""
 
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
+from typing import NamedTuple
 
 from domain.money import half_away, show
 from domain.rating.release_1 import Item, Share
@@ -34,6 +36,7 @@ def reason(item: Item, share: Share, currency: str) -> str:
     parts.append(f"rule {why.rule} of plan {why.plan} version {why.plan_version} (position {why.plan_position})")
     named = " and ".join(agent for agent, _ in why.aor.agents)
     parts.append(f"agent of record {named} from {why.aor.effective_on} (position {why.aor.position})")
+    parts.extend(zero.reason for zero in item.zeros if zero.payee == share.payee)
     if why.path:
         parts.append("upline chain " + " → ".join(why.path))
     return "; ".join(parts)
@@ -55,3 +58,65 @@ def _what_is_left(item: Item, share: Share, currency: str) -> str:
     words = f"{what}:{paid} = {show(share.amount_minor, currency)}" if paid else what
     zeros = "".join(f"; {zero.reason}" for zero in item.zeros if zero.payee == "house")
     return f"{words}; {item.label}{zeros}"
+
+
+class Explanation(NamedTuple):
+    """Why an entry was posted: ``amount_minor`` is what a cell rated before and after gives for it."""
+
+    item: str
+    words: str
+    amount_minor: int
+    positions: tuple[int, ...]
+    """The events that the figures come from."""
+
+
+def explain(
+    before: Sequence[Item], after: Sequence[Item], part: tuple[int, int, int, str], currency: str
+) -> Explanation | None:
+    """Why a part (item number, line, role, payee) was posted when a cell went from ``before`` to ``after``.
+
+    None when the part is in neither.
+    """
+    now, earlier = list(_shares(after, part)), list(_shares(before, part))
+    if not now and not earlier:
+        return None
+    label = (now or earlier)[0][0].label
+    words = " and ".join(reason(item, share, currency) for item, share in now)
+    if not now:
+        words = _nothing_any_more([item for item in after if (item.item_no, item.line) == part[:2]])
+    posted = sum(share.amount_minor for _, share in earlier)
+    if posted:
+        of = " and ".join(reason(item, share, currency) for item, share in earlier)
+        words += f"; less {show(posted, currency)} posted before ({of})"
+    positions = sorted({position for found in (*now, *earlier) for position in _positions(*found)})
+    return Explanation(label, words, sum(share.amount_minor for _, share in now) - posted, tuple(positions))
+
+
+def _shares(items: Iterable[Item], part: tuple[int, int, int, str]) -> Iterator[tuple[Item, Share]]:
+    item_no, line, role, payee = part
+    for item in items:
+        if (item.item_no, item.line) == (item_no, line):
+            for share in item.shares:
+                if share.role == role and share.payee == payee:
+                    yield item, share
+
+
+def _nothing_any_more(items: Iterable[Item]) -> str:
+    """Why a part of an item is gone: who has the item now, or where it went."""
+    for item in items:
+        for share in item.shares:
+            if share.coefficient is not None:
+                aor = share.coefficient.why.aor
+                named = " and ".join(agent for agent, _ in aor.agents)
+                since = f"from {aor.effective_on} (position {aor.position})"
+                return f"nothing any more: the agent of record is {named} {since}"
+        if item.zeros:
+            return f"nothing any more: {item.zeros[0].reason}"
+    return "nothing any more: the item is no longer in this cell"
+
+
+def _positions(item: Item, share: Share) -> Iterator[int]:
+    yield item.item_no
+    if share.coefficient is not None:
+        yield share.coefficient.why.plan_position
+        yield share.coefficient.why.aor.position

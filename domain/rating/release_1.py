@@ -6,13 +6,15 @@ mirrored (C11), clawback in part (C07). Every payee's exact figure is rounded ha
 house takes what is left; only a line that several agents of record divide by weight goes by largest remainder.
 
 Every pay is linear in one base, so a plan's rules are first compiled to coefficients, once for all lines that share
-month, product and service, and then multiplied.
+product and service in a season (months in which nothing dated begins or ends), and then multiplied.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from domain import months
@@ -33,6 +35,7 @@ from domain.plan import (
 )
 from domain.rating.attribution import commission_agents, services_differ
 from domain.rating.facts import (
+    NEVER,
     RECURRING,
     SPIFF,
     AccountFacts,
@@ -49,6 +52,8 @@ RELEASE = "1"
 HOUSE, SUSPENSE = "house", "suspense"
 ROLES_PER_SPLIT = 32
 HOUSE_ROLE, SUSPENSE_ROLE = 1000, 1001
+
+WHOLE = Fraction(1)
 
 Base = Literal["commission", "mrc", "flat"]
 
@@ -77,11 +82,18 @@ class Coefficient(NamedTuple):
     base: Base
 
 
+MONTH = "{month}"
+"""Stands for the service month in the reasons of terms, which hold for many months."""
+
+
 class Zero(NamedTuple):
     """A figure that somebody may expect and that is nothing, with the reason."""
 
     payee: str
     reason: str
+
+    def in_month(self, month: int) -> "Zero":
+        return Zero(self.payee, self.reason.replace(MONTH, months.text(month)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +112,7 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """Who is paid how for items of one month, kind, service and product."""
+    """Who is paid how for items of one season, kind, service and product."""
 
     splits: tuple[Split, ...]
     zeros: tuple[Zero, ...] = ()
@@ -144,8 +156,15 @@ class Item(NamedTuple):
         return sum(amount for _, amount in self.received)
 
 
-TermsKey = tuple[int, int, str | None, str | None, str, bool]
-TermsCache = dict[TermsKey, Terms]
+class Season(NamedTuple):
+    """The months from ``first`` to before ``after``, in which the same terms hold."""
+
+    first: int
+    after: int
+
+
+TermsKey = tuple[int, str, str | None, str | None, str, bool]
+TermsCache = dict[TermsKey, list[tuple[Season, Terms]]]
 """Compiled terms of one account, valid for one state of what is known."""
 
 
@@ -154,9 +173,9 @@ def rate(account: AccountFacts, house: HouseFacts, cell: Cell, known: int, cache
     lines = account.lines.get(cell[1:])
     current = [ln for ln in lines if ln.position <= known < ln.ended] if lines else []
     if account.account_no < 0:
-        return tuple(_suspended(ln, account.unmatched_because) for ln in current)
+        return tuple([_suspended(ln, account.unmatched_because) for ln in current])
     if not account.services:
-        return tuple(_rate_line(account, house, cell, ln, None, known, cache) for ln in current)
+        return tuple([_rate_line(account, house, cell, ln, None, known, cache) for ln in current])
     return _rate_with_services(account, house, cell, current, known, cache)
 
 
@@ -220,23 +239,22 @@ def _rate_line(
     if found.suspense_because and line.service is None:
         return _suspended(line, found.suspense_because)
     exact = line.commission
-    total = exact if isinstance(exact, int) else half_away(exact)
+    total = half_away(exact)
     shares: list[Share] = []
     left = total
     zeros = found.zeros
-    if len(found.splits) == 1:
-        parts: tuple[int | Fraction, ...] = (exact,)
-    elif found.splits:
-        parts = tuple(divide(total, [split.weight for split in found.splits]))
-    else:
-        parts = ()
-    for split, part in zip(found.splits, parts, strict=True):
+    parts: Sequence[int | Fraction] = (exact,)
+    if len(found.splits) > 1:
+        parts = divide(total, [split.weight for split in found.splits])
+    for split, part in zip(found.splits, parts, strict=False):
         zeros += split.zeros
         for coefficient in split.commission:
             share = _share(coefficient, part)
             left -= share.amount_minor
             shares.append(share)
     shares.append(Share(HOUSE, HOUSE_ROLE, left, total, None))
+    if zeros:
+        zeros = tuple(zero.in_month(cell.month) for zero in zeros)
     label = f"line {line.line} of statement {line.statement}"
     return Item(line.statement_no, line.line, ((line.vendor, total),), tuple(shares), zeros, label)
 
@@ -244,14 +262,11 @@ def _rate_line(
 def _share(coefficient: Coefficient, base: int | Fraction) -> Share:
     """The base times the coefficient, rounded half away from zero."""
     payee, role, numerator, denominator, _, _ = coefficient
-    if isinstance(base, int):
-        product = base * numerator
-        amount = (2 * abs(product) + denominator) // (2 * denominator)
-        if product < 0:
-            amount = -amount
-    else:
-        amount = half_away(Fraction(base) * numerator / denominator)
-    return Share(payee, role, amount, base, coefficient)
+    above, below = base.as_integer_ratio()
+    above *= numerator
+    below *= denominator
+    amount = (2 * abs(above) + below) // (2 * below)
+    return Share(payee, role, amount if above >= 0 else -amount, base, coefficient)
 
 
 def _suspended(line: Line, because: str) -> Item:
@@ -289,15 +304,17 @@ def _rate_service(
     for split in found.splits:
         zeros.extend(split.zeros)
         if split.by_service and not due:
-            zeros.append(Zero(split.agent, "month still open: the vendor has not reported on it yet"))
+            zeros.append(Zero(agent_payee(split.agent), "month still open: the vendor has not reported on it yet"))
         elif split.by_service:
+            zeros.extend(_clawed_back(split, service, cell, known))
             for coefficient in split.by_service:
                 share = _share(coefficient, _service_base(coefficient, split, found, service, cell, known))
                 left -= share.amount_minor
                 shares.append(share)
     shares.append(Share(HOUSE, HOUSE_ROLE, left, sum(amount for _, amount in received), None))
     label = f"service {service.service} of contract {service.contract}"
-    yield Item(service.service_no, 0, received, tuple(shares), tuple(zeros), label)
+    in_month = tuple(zero.in_month(cell.month) for zero in zeros)
+    yield Item(service.service_no, 0, received, tuple(shares), in_month, label)
 
 
 def _service_base(
@@ -306,11 +323,24 @@ def _service_base(
     """MRC or flat amount, the agent's weight of it, less what a disconnection takes back."""
     amount = split.flat_minor if coefficient.base == "flat" else service.mrc_in(cell.month, known).figure
     base = Fraction(amount * split.weight, sum(s.weight for s in found.splits))
-    start, end = service.activated_on(known), service.disconnected_on(known)
-    if cell.kind == SPIFF and start is not None and end is not None:
-        if (end.on - start.on).days <= split.clawback_within_days:
-            base *= 1 - split.clawback_rate
+    if _clawed_back(split, service, cell, known):
+        base *= 1 - split.clawback_rate
     return int(base) if base.denominator == 1 else base
+
+
+def _clawed_back(split: Split, service: Service, cell: Cell, known: int) -> list[Zero]:
+    """Why a SPIFF is taken back, if it is: the service was disconnected within the days that the rule names."""
+    start, end = service.activated_on(known), service.disconnected_on(known)
+    if cell.kind != SPIFF or start is None or end is None:
+        return []
+    days, within = (end.on - start.on).days, split.clawback_within_days
+    if days > within:
+        return []
+    taken = f"{percent(split.clawback_rate)} clawed back"
+    reason = (
+        f"{taken}: disconnected on {end.on}, {days} days after activation, within {within} (position {end.position})"
+    )
+    return [Zero(agent_payee(split.agent), reason)]
 
 
 def _reported(account: AccountFacts, house: HouseFacts, month: int, known: int) -> bool:
@@ -340,10 +370,61 @@ def terms(
     once: bool = False,
 ) -> Terms:
     """The compiled terms for items of one month, kind, service and product; compiled once for what is known."""
-    key = (cell.month, cell.kind, service.name if service else None, product, vendor, once)
-    found = cache.get(key)
-    if found is None:
-        found = cache[key] = _compile(account, house, cell, service, product, vendor, known, once)
+    key = (cell.kind, cell.currency, service.name if service else None, product, vendor, once)
+    compiled = cache.get(key)
+    if compiled is None:
+        compiled = cache[key] = []
+    for (first, after), found in compiled:
+        if first <= cell.month < after:
+            return found
+    found = _compile(account, house, cell, service, product, vendor, known, once)
+    compiled.append((_season(account, house, cell.month), found))
+    return found
+
+
+def _season(account: AccountFacts, house: HouseFacts, month: int) -> Season:
+    """The longest season around a month: from the last turn up to it to the first turn after it."""
+    turns = set(_turns(account, house))
+    return Season(
+        max((turn for turn in turns if turn <= month), default=0),
+        min((turn for turn in turns if turn > month), default=NEVER),
+    )
+
+
+def _turns(account: AccountFacts, house: HouseFacts) -> Iterator[int]:
+    """Every month from which on anything that terms are made of may be another than in the month before.
+
+    Knows of more than is known at a position: that only makes seasons shorter.
+    """
+    agents: set[str] = set()
+    for aor in account.designations:
+        yield months.number_of(aor.effective_on)
+        if aor.stays_at_latest is not None:
+            yield months.first_month_from(aor.stays_at_latest)
+        agents.update(agent for agent, _ in aor.agents)
+    for service in account.services.values():
+        for term in service.terms:
+            yield months.number_of(term.on)
+            yield months.first_month_from(term.on)
+    for agent in _with_uplines(house, agents):
+        facts = house.agents[agent]
+        yield from (upline.month for upline in facts.uplines)
+        yield from (months.first_month_from(ended.effective_on) for ended in facts.terminations)
+        for agreement in facts.agreements:
+            yield months.number_of(agreement.effective_on)
+            for version in house.plans.get(agreement.plan, ()):
+                yield months.number_of(version.applies_to.from_)
+
+
+def _with_uplines(house: HouseFacts, agents: Iterable[str]) -> set[str]:
+    """The agents and everybody who ever stood above them."""
+    found: set[str] = set()
+    waiting = list(agents)
+    while waiting:
+        agent = waiting.pop()
+        if agent not in found:
+            found.add(agent)
+            waiting.extend(u.upline for u in house.agents[agent].uplines if u.upline is not None)
     return found
 
 
@@ -391,7 +472,7 @@ def _compile(
         return Terms((), suspense_because=because)
     aor = _paid_agents(account, service, cell, known, once)
     if aor is None:
-        return Terms((), (Zero(HOUSE, f"{account.account} has no agent of record in {months.text(cell.month)}"),))
+        return Terms((), (Zero(HOUSE, f"{account.account} has no agent of record in {MONTH}"),))
     product = product or (service.product if service else None)
     category = _category(house, vendor, product, known) or (service.category if service else None)
     subject = _Subject(account, house, cell, service, product, category, vendor, known, once)
@@ -428,7 +509,7 @@ def _split(subject: _Subject, aor: Designation, index: int) -> Split:
     rule = _rule(subject, version) if version else None
     if version is None or rule is None:
         reason = nothing or f"no rule of plan {version.plan if version else ''} is for this item"
-        return Split(agent, weight, (), (), 0, 0, Fraction(1), (Zero(agent_payee(agent), reason),))
+        return Split(agent, weight, (), (), 0, 0, WHOLE, (Zero(agent_payee(agent), reason),))
     base, rate, words = _pay(rule)
     role = index * ROLES_PER_SPLIT
     why = Why(words, rule.rule, version.plan, version.number, version.position, aor)
@@ -442,7 +523,7 @@ def _split(subject: _Subject, aor: Designation, index: int) -> Split:
         tuple(c for c in coefficients if c.base != "commission"),
         rule.pay.amount_minor if isinstance(rule.pay, Flat) else 0,
         clawed.clawback_within_days if clawed else 0,
-        Fraction(clawed.clawback_rate) if clawed else Fraction(1),
+        _exact(clawed.clawback_rate) if clawed else WHOLE,
         tuple(zeros),
     )
 
@@ -476,18 +557,24 @@ def _pay(rule: Rule) -> tuple[Base, Fraction, str]:
     """The base that a rule's pay is a part of, the part, and its words."""
     match rule.pay:
         case PercentOfCommission():
-            return "commission", Fraction(rule.pay.rate), f"{percent(rule.pay.rate)} of commission received"
+            return "commission", _exact(rule.pay.rate), f"{percent(rule.pay.rate)} of commission received"
         case PercentOfMrc():
-            return "mrc", Fraction(rule.pay.rate), f"{percent(rule.pay.rate)} of MRC"
+            return "mrc", _exact(rule.pay.rate), f"{percent(rule.pay.rate)} of MRC"
         case MultipleOfMrcOnce():
-            return "mrc", Fraction(rule.pay.multiple), f"SPIFF of {plain(rule.pay.multiple)} × MRC"
+            return "mrc", _exact(rule.pay.multiple), f"SPIFF of {plain(rule.pay.multiple)} × MRC"
         case Flat():
             return "flat", Fraction(1), f"flat {show(rule.pay.amount_minor, rule.pay.currency)}"
 
 
-def percent(rate: Fraction | object) -> str:
+@lru_cache
+def _exact(rate: Decimal) -> Fraction:
+    return Fraction(rate)
+
+
+@lru_cache
+def percent(rate: Fraction | Decimal) -> str:
     """``80%`` for 0.8, exactly."""
-    exact = Fraction(rate) * 100  # type: ignore[arg-type]
+    exact = Fraction(rate) * 100
     if exact.denominator == 1:
         return f"{exact.numerator}%"
     tenths = exact * 10**6
@@ -506,7 +593,7 @@ def _plan_version(subject: _Subject, agent: str) -> tuple[PlanVersion | None, st
         return None, f"{agent} is terminated since {ended.effective_on}, without evergreen"
     agreement = facts.agreement_in(month, known)
     if agreement is None:
-        return None, f"{agent} has no agreement in force in {months.text(month)}"
+        return None, f"{agent} has no agreement in force in {MONTH}"
     signed = _contract_date(subject)
     applicable = [
         (version.applies_to.from_, version.number, version)
@@ -519,7 +606,7 @@ def _plan_version(subject: _Subject, agent: str) -> tuple[PlanVersion | None, st
         )
     ]
     if not applicable:
-        return None, f"no published version of plan {agreement.plan} applies in {months.text(month)}"
+        return None, f"no published version of plan {agreement.plan} applies in {MONTH}"
     return max(applicable, key=lambda candidate: candidate[:2])[2], ""
 
 
@@ -618,13 +705,13 @@ def _override_rate(
     """The base, the part of it and the words; or why it is nothing."""
     match override.pay:
         case OverridePercentOfCommission():
-            rate = Fraction(override.pay.rate)
+            rate = _exact(override.pay.rate)
             return "commission", rate, f"override of {percent(rate)} of commission received"
         case OverridePercentOfMrc():
-            rate = Fraction(override.pay.rate)
+            rate = _exact(override.pay.rate)
             return "mrc", rate, f"override of {percent(rate)} of MRC"
         case PercentOfDownlineShare():
-            rate = Fraction(override.pay.rate)
+            rate = _exact(override.pay.rate)
             return base, rate * seller_rate, f"override of {percent(rate)} of the downline's share"
         case Differential():
             if own is None or own[0] != base:

@@ -1,0 +1,620 @@
+"""The command line. Exit code 1: the business said no, or the book cannot answer; 2: wrong usage or a file at fault."""
+
+import getpass
+import os
+import re
+import signal
+import sys
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import date, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import structlog
+import typer
+from adapters.rebuild import rebuild as rebuild_projection
+from adapters.verify import verify as verify_book
+from pydantic import ValidationError
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from adapters.command_file import FileFault, first_fault, read_commands
+from adapters.database import DatabaseUnavailable
+from adapters.party import Parties
+from adapters.projectors import NAMES, Poison, RebuildNeeded
+from adapters.settings import Settings, SettingsWrong
+from adapters.statement_file import StatementFaults, read_mapping, read_statement
+from domain.calendar import OpenDay
+from domain.ids import vendor_stream
+from domain.message import COMMANDS, TOPICS, Actor, Command, Issued, Refused
+from domain.money import show
+from domain.payout import ApprovePayRun, ProposePayRun, ReleasePayRun, ReturnPayout, SettlePayout
+from domain.vendor import contracted
+from domain.vendor_statement import ReceiveStatement
+from projections import agent_book as agent_book_projection
+from projections import audit_trail
+from services import render
+from services.demo import DEMO_HOUSE, play
+from services.house import House, open_house
+from services.queries import Mismatch, NotFound
+from services.render import console, errors
+from services.runner import run_until_stopped
+from services.simulation import Simulation
+
+app = typer.Typer(
+    help="The book of a master agency: every cent traced to its event.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+day_app = typer.Typer(help="The house's calendar.", no_args_is_help=True)
+import_app = typer.Typer(help="Take a vendor's file, whole or not at all.", no_args_is_help=True)
+audit_app = typer.Typer(help="Everything that happened to one participant, in plain sentences.", no_args_is_help=True)
+ledger_app = typer.Typer(help="Balances, statements and suspense.", no_args_is_help=True)
+payout_app = typer.Typer(help="Pay runs: proposed by one person, approved by another.", no_args_is_help=True)
+party_app = typer.Typer(
+    help="Names of parties. They are kept outside the log and can be forgotten.", no_args_is_help=True
+)
+for sub_app, sub_name in (
+    (day_app, "day"),
+    (import_app, "import"),
+    (audit_app, "audit"),
+    (ledger_app, "ledger"),
+    (payout_app, "payout"),
+    (party_app, "party"),
+):
+    app.add_typer(sub_app, name=sub_name)
+
+Json = Annotated[bool, typer.Option("--json", help="Print data for a program.")]
+By = Annotated[str, typer.Option("--by", help="Who gives the command, as issuer/subject; default: you.")]
+Known = Annotated[str | None, typer.Option("--known", help="As known at: a position, a house day, or a time.")]
+
+_settings: list[Settings] = []
+
+
+class WrongUsage(Exception):
+    """The command line cannot be understood. The message is one sentence."""
+
+
+@app.callback()
+def options(
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Data of the embedded PostgreSQL server, in place of TRAILBOOK_DATA_DIR.")
+    ] = None,
+    house: Annotated[str | None, typer.Option(help="The house, in place of TRAILBOOK_HOUSE.")] = None,
+) -> None:
+    environment = dict(os.environ)
+    if house is not None:
+        environment["TRAILBOOK_HOUSE"] = house
+    if data_dir is not None:
+        environment["TRAILBOOK_DATA_DIR"] = str(data_dir.expanduser().absolute())
+    _settings[:] = [Settings.from_environment(environment)]
+
+
+def use_data_dir(data_dir: Path | None) -> None:
+    if data_dir is not None:
+        _settings[:] = [replace(_settings[0], data_dir=data_dir.expanduser().absolute())]
+
+
+@contextmanager
+def opened_house() -> Iterator[House]:
+    with open_house(_settings[0]) as opened:
+        yield opened
+
+
+def actor_from(text: str) -> Actor:
+    """Who gives a command: what ``--by`` says, else the user of the operating system."""
+    text = (
+        text or os.environ.get("TRAILBOOK_ACTOR") or "os/" + re.sub(r"[^a-z0-9._@+-]", "-", getpass.getuser().lower())
+    )
+    try:
+        return Actor.model_validate(text)
+    except ValidationError as error:
+        raise WrongUsage(f"--by {text}: {first_fault(error)}") from None
+
+
+def command_of(kind: type[Command], **fields: Any) -> Command:
+    try:
+        return kind.model_validate({key: value for key, value in fields.items() if value is not None})
+    except ValidationError as error:
+        raise WrongUsage(f"{kind.do}: {first_fault(error)}") from None
+
+
+def give(command: Command, by: str, command_id: str = "", *, json: bool = False) -> None:
+    """Record one command and say what it led to."""
+    issued = Issued(command_id or f"cli-{uuid.uuid4()}", actor_from(by), command)
+    with opened_house() as opened:
+        result = opened.handle(issued)
+        opened.projectors.catch_up()
+        data = _result(issued, result.first_position, result.last_position)
+        if json:
+            render.as_json(data)
+            return
+        queries = opened.queries(caught_up=False)
+        for position in range(result.first_position, result.last_position + 1 if result.first_position else 0):
+            console.print(f"{position:>6}  {queries.audit_of_position(position)}")
+        if not result.first_position:
+            console.print("nothing changed")
+
+
+def _result(issued: Issued, first: int, last: int) -> dict[str, Any]:
+    return {"id": issued.command_id, "do": issued.command.do, "first_position": first, "last_position": last}
+
+
+def progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=errors,
+        transient=True,
+        disable=not sys.stderr.isatty(),
+    )
+
+
+# -- the house
+
+
+@app.command()
+def init() -> None:
+    """Make the house's roles and schemas on the server; safe to repeat."""
+    database = _settings[0].database()
+    database.init()
+    with House(_settings[0], database) as opened:
+        opened.projectors.catch_up()
+    console.print(f"the house {database.house} is ready at {database.where}")
+
+
+@app.command()
+def demo(
+    data_dir: Annotated[Path | None, typer.Option(help="Where the embedded server keeps the demo's data.")] = None,
+) -> None:
+    """Play a commission story on a real PostgreSQL, and show what the book says about it."""
+    use_data_dir(data_dir)
+    settings = _settings[0]
+    play(settings if "TRAILBOOK_HOUSE" in os.environ else replace(settings, house=DEMO_HOUSE))
+
+
+@app.command()
+def do(
+    file: Annotated[Path, typer.Argument(help="YAML, or JSON lines; each command with its id.")],
+    by: By = "",
+    keep_going: Annotated[bool, typer.Option(help="Go on after a refusal.")] = False,
+    json: Json = False,
+) -> None:
+    """Record the commands of a file, in order. Give the file again to resume: what is recorded stays as it is."""
+    commands = read_commands(file, actor_from(by))
+    results: list[dict[str, Any]] = []
+    refused = 0
+    with opened_house() as opened, progress() as bar:
+        task = bar.add_task("commands", total=len(commands))
+        for issued in commands:
+            before = opened.log.result_of(issued.command_id)
+            try:
+                result = opened.handle(issued)
+                row = _result(issued, result.first_position, result.last_position)
+                results.append({**row, "refused": None, "because": "recorded already" if before else ""})
+            except Refused as refusal:
+                refused += 1
+                results.append({**_result(issued, 0, 0), "refused": refusal.code, "because": str(refusal)})
+                if not keep_going:
+                    break
+            bar.advance(task)
+        opened.projectors.catch_up()
+    _show_results(results, len(commands), json=json)
+    if refused:
+        raise typer.Exit(1)
+
+
+def _show_results(results: Sequence[dict[str, Any]], total: int, *, json: bool) -> None:
+    if json:
+        render.as_json(results)
+        return
+    recorded = [r for r in results if r["refused"] is None]
+    again = sum(r["because"] == "recorded already" for r in recorded)
+    console.print(f"{len(recorded)} of {total} commands are recorded ({again} of them were before)")
+    for row in results:
+        if row["refused"]:
+            errors.print(f"refused: {row['id']} ({row['do']}): {row['because']} [{row['refused']}]", markup=False)
+
+
+@app.command()
+def simulate(file: Path, by: By = "", json: Json = False) -> None:
+    """Try the commands of a file in memory, with no database, through the same code."""
+    simulation = Simulation()
+    simulation.run(read_commands(file, actor_from(by)))
+    result = simulation.result()
+    if json:
+        render.as_json(result)
+        return
+    for refusal in result["refusals"]:
+        errors.print(f"refused: {refusal['id']}: {refusal['because']} [{refusal['refused']}]", markup=False)
+    rows = [{**entry, **entry["cell"]} for entry in result["entries"]]
+    shown = ("recorded_on", "service_month", "account", "item", "payee", "amount_minor", "reason")
+    render.rows_table(rows, shown, "entries")
+    tables: tuple[tuple[str, tuple[str, ...]], ...] = (
+        ("payouts", ("recorded_on", "pay_run", "payee", "amount_minor", "status")),
+        ("suspense", ("recorded_on", "vendor", "number", "amount_minor", "why")),
+        ("zeros", ("payee", "account", "service_month", "known_from", "known_until", "reason")),
+    )
+    for title, columns in tables:
+        if result[title]:
+            render.rows_table(result[title], columns, title)
+
+
+@app.command()
+def run(
+    once: Annotated[bool, typer.Option(help="Catch up, open today, and end.")] = False,
+    batch: Annotated[int, typer.Option(min=1, help="Positions in one transaction.")] = 1_000,
+) -> None:
+    """Keep the projections up to date and open each day, until stopped."""
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    with opened_house() as opened:
+        run_until_stopped(opened, batch=batch, once=once)
+
+
+@app.command()
+def rebuild(name: Annotated[str, typer.Argument(help=f"One of {', '.join(NAMES)}.")]) -> None:
+    """Build a projection again beside the live one and put it in its place."""
+    if name not in NAMES:
+        raise WrongUsage(f"there is no projection {name}; name one of {', '.join(NAMES)}")
+    database = _settings[0].database()
+    with progress() as bar:
+        task = bar.add_task(name, total=None)
+        position = rebuild_projection(database, name, progress=lambda done: bar.advance(task, done))
+    console.print(f"{name} is rebuilt up to position {position}")
+
+
+@app.command()
+def verify(json: Json = False) -> None:
+    """Build everything again beside the live tables, from the log alone, and compare."""
+    with opened_house() as opened, progress() as bar:
+        opened.projectors.catch_up()
+        task = bar.add_task("verify", total=None)
+        report = verify_book(opened.database, progress=lambda done: bar.advance(task, done))
+    checks = [{"check": c.name, "ok": c.ok, "found": c.found} for c in report.checks]
+    if json:
+        render.as_json({"ok": report.ok, "checks": checks})
+    else:
+        for check in checks:
+            mark = "[green]✓[/green]" if check["ok"] else "[red]✗[/red]"
+            console.print(f"{mark} {check['check']}{': ' + str(check['found']) if check['found'] else ''}")
+        console.print(
+            "the book is what its events say" if report.ok else "[red]the book is not what its events say[/red]"
+        )
+    if not report.ok:
+        raise typer.Exit(1)
+
+
+@app.command()
+def status(json: Json = False) -> None:
+    """Positions, lag and poison of every projection."""
+    with opened_house() as opened:
+        data = opened.status()
+    if json:
+        render.as_json(data)
+        return
+    head = data["head"]
+    console.print(f"log: position {head['position']}, recorded {head['recorded_at']}; open day {data['open_day']}")
+    for row in data["projections"]:
+        poison = (
+            f"  [red]stopped at {row['poison_position']}: {row['poison_reason']}[/red]" if row["poison_reason"] else ""
+        )
+        console.print(f"{row['name']:>12}: position {row['position']}, {row['lag_events']} behind{poison}")
+    if any(row["poison_reason"] for row in data["projections"]):
+        raise typer.Exit(1)
+
+
+@app.command()
+def schema(name: Annotated[str | None, typer.Argument(help="One command or event topic.")] = None) -> None:
+    """The JSON Schema of every command and event."""
+    commands = {do: cls.model_json_schema() for do, cls in sorted(COMMANDS.items())}
+    events = {topic: {"version": cls.version, **cls.model_json_schema()} for topic, cls in sorted(TOPICS.items())}
+    if name is None:
+        render.as_json({"commands": commands, "events": events})
+    elif name in commands or name in events:
+        render.as_json(commands.get(name) or events[name])
+    else:
+        raise WrongUsage(f"there is no command or event {name}; `trailbook schema` lists all")
+
+
+@day_app.command("open")
+def day_open(
+    day: Annotated[str | None, typer.Argument(help="A date; default: today in the house's time zone.")] = None,
+    by: By = "",
+    json: Json = False,
+) -> None:
+    """Open a day in the house's calendar."""
+    try:
+        wanted = date.fromisoformat(day) if day else datetime.now(_settings[0].timezone).date()
+    except ValueError:
+        raise WrongUsage(f"{day} is not a date; write it like 2026-02-20") from None
+    give(OpenDay(date=wanted), by, f"open-day-{wanted}", json=json)
+
+
+@import_app.command("statement")
+def import_statement(
+    file: Path,
+    vendor: Annotated[str, typer.Option(help="Whose statement it is.")],
+    mapping: Annotated[
+        Path | None, typer.Option(help="YAML that names the columns; default: the published ones.")
+    ] = None,
+    number: Annotated[str | None, typer.Option(help="The statement's number; default: the file's name.")] = None,
+    month: Annotated[str | None, typer.Option(help="The statement month, where the file has none.")] = None,
+    control_total: Annotated[str | None, typer.Option(help="The vendor's own total in units, such as 1234.56.")] = None,
+    by: By = "",
+    json: Json = False,
+) -> None:
+    """Import a vendor statement from CSV."""
+    with opened_house() as opened:
+        currency = contracted(opened.commands.state(vendor_stream(vendor)), vendor).currency
+        read = read_statement(file, read_mapping(mapping), currency, month)
+        number = number or re.sub(r"[^A-Za-z0-9._/#-]+", "-", file.stem).strip("-")
+        command = command_of(
+            ReceiveStatement,
+            vendor=vendor,
+            number=number,
+            statement_month=read.statement_month,
+            currency=currency,
+            control_total_minor=read.total_minor if control_total is None else to_minor_units(control_total, currency),
+            file_digest=read.digest,
+            lines=read.lines,
+        )
+        issued = Issued(f"import-{vendor}-{number}-{read.digest[7:23]}", actor_from(by), command)
+        result = opened.handle(issued)
+        with progress() as bar:
+            bar.add_task("projecting", total=None)
+            opened.projectors.catch_up()
+        waiting = [
+            w for w in opened.queries(caught_up=False).suspense(result.last_position or 2**62) if w["vendor"] == vendor
+        ]
+    data = {**_result(issued, result.first_position, result.last_position), "lines": len(read.lines)}
+    data |= {"total_minor": read.total_minor, "currency": currency, "suspense": waiting}
+    if json:
+        render.as_json(data)
+        return
+    console.print(
+        f"{len(read.lines)} lines, {show(read.total_minor, currency)} {currency}, statement month {read.statement_month}"
+    )
+    if control_total is None:
+        console.print("[dim]no control total was given: the sum of the lines was taken for it[/dim]")
+    if waiting:
+        render.rows_table(waiting, ("number", "amount_minor", "since", "why"), f"in suspense for {vendor}")
+
+
+def to_minor_units(text: str, currency: str) -> str:
+    """An amount in units as minor units. Raises WrongUsage."""
+    from decimal import Decimal, InvalidOperation
+
+    from domain.money import plain, to_minor
+
+    try:
+        return plain(to_minor(Decimal(text.replace(",", "")), currency))
+    except InvalidOperation:
+        raise WrongUsage(f"{text} is not an amount; write it like 1234.56") from None
+
+
+# -- questions
+
+
+def _audit(participant: str, *, json: bool) -> None:
+    with opened_house() as opened:
+        rows = opened.queries().audit(participant)
+        names = Parties(opened.database).names()
+    if json:
+        render.as_json([dict(row) for row in rows])
+        return
+    console.print(f"[bold]{participant}[/bold]{' — ' + names[participant] if participant in names else ''}")
+    columns = [column.name for column in audit_trail.tables[0].columns]
+    for row in rows:
+        console.print(audit_trail.render([row[column] for column in columns]), markup=False, soft_wrap=True)
+
+
+@audit_app.command("deal")
+def audit_deal(deal: str, json: Json = False) -> None:
+    """Replay a deal's history."""
+    _audit(f"deal:{deal}", json=json)
+
+
+@audit_app.command("account")
+def audit_account(account: str, json: Json = False) -> None:
+    """Replay an account's history."""
+    _audit(f"account:{account}", json=json)
+
+
+@audit_app.command("participant")
+def audit_participant(
+    participant: Annotated[str, typer.Argument(help="Such as agent:harbor, customer:alder-foods, vendor:lumen.")],
+    json: Json = False,
+) -> None:
+    """Replay the history of an agent, a customer, a vendor, a contract, a pay run …"""
+    _audit(participant if ":" in participant else f"agent:{participant}", json=json)
+
+
+@app.command("agent-book")
+def agent_book(
+    account: str,
+    effective: Annotated[str | None, typer.Option(help="On which day; default: the open day.")] = None,
+    known: Known = None,
+    service: Annotated[str | None, typer.Option(help="For one service of the account.")] = None,
+    json: Json = False,
+) -> None:
+    """Who is agent of record of an account, effective at a day, as known at a position."""
+    with opened_house() as opened:
+        queries = opened.queries()
+        position = queries.known_at(known)
+        on = _day(effective) or queries.day_of(position) or date.max
+        rows = queries.agent_book(account)
+        found = agent_book_projection.agent_of_record_at(rows, (service,) if service else (), on, position)
+    agents = [agent for agent, _ in found.agents] if found else []
+    if json:
+        render.as_json({"account": account, "effective": str(on), "known": position, "agents": agents})
+        return
+    console.print(
+        " and ".join(agents) or "nobody", "is agent of record of", account, f"on {on}, as known at {position}"
+    )
+
+
+def _day(text: str | None) -> date | None:
+    try:
+        return date.fromisoformat(text) if text else None
+    except ValueError:
+        raise WrongUsage(f"{text} is not a date; write it like 2026-02-20") from None
+
+
+@ledger_app.command("balances")
+def ledger_balances(
+    effective: Annotated[str | None, typer.Option(help="Only what is effective up to this day.")] = None,
+    known: Known = None,
+    json: Json = False,
+) -> None:
+    """The balance of every ledger account, effective at a day, as known at a position."""
+    with opened_house() as opened:
+        queries = opened.queries()
+        position = queries.known_at(known)
+        rows = queries.balances(position, _day(effective))
+    if json:
+        render.as_json({"known": position, "effective": effective, "balances": [row._asdict() for row in rows]})
+        return
+    render.balances(rows, f"balances as known at {position}{', effective ' + effective if effective else ''}")
+
+
+@ledger_app.command("statement")
+def ledger_statement(
+    agent: str,
+    month: Annotated[str, typer.Option(help="The month in which it was recorded, such as 2026-04.")],
+    json: Json = False,
+) -> None:
+    """An agent's statement of a month, each line with its reason."""
+    if not re.fullmatch(r"(19|20)\d\d-(0[1-9]|1[0-2])", month):
+        raise WrongUsage(f"--month {month} is not a month; write it like 2026-04")
+    with opened_house() as opened:
+        data = opened.queries().statement(agent, month)
+    render.as_json(data) if json else render.statement(data)
+
+
+@ledger_app.command("suspense")
+def ledger_suspense(known: Known = None, json: Json = False) -> None:
+    """What waits in suspense, and since when."""
+    with opened_house() as opened:
+        queries = opened.queries()
+        rows = queries.suspense(queries.known_at(known))
+    if json:
+        render.as_json(rows)
+    elif rows:
+        render.rows_table(rows, ("vendor", "number", "amount_minor", "currency", "since", "why"), "in suspense")
+    else:
+        console.print("nothing is in suspense")
+
+
+@app.command()
+def why(
+    entry: Annotated[str, typer.Argument(help="An entry's id, such as 57:12:2026-01:recurring:USD:1.")],
+    json: Json = False,
+) -> None:
+    """Why this cent: rate the cell again and show the rule, the figures and the events behind them."""
+    with opened_house() as opened:
+        queries = opened.queries()
+        found = queries.why(queries.entry(entry))
+        happened = [(position, queries.audit_of_position(position)) for position in found.positions]
+    if json:
+        data = found._asdict() | {"entry": found.entry_id, "amount_minor": found.entry.amount_minor}
+        events = [{"position": position, "happened": sentence} for position, sentence in happened]
+        render.as_json(data | {"currency": found.entry.currency, "events": events})
+        return
+    render.explained(found, happened)
+
+
+# -- payouts
+
+
+@payout_app.command("propose")
+def payout_propose(
+    pay_run: str,
+    agent: Annotated[list[str] | None, typer.Option(help="Only these agents; repeat the option for several.")] = None,
+    by: By = "",
+    json: Json = False,
+) -> None:
+    """Propose a pay run of all balances, as known at the head of the log."""
+    give(command_of(ProposePayRun, pay_run=pay_run, agents=tuple(agent or ())), by, json=json)
+
+
+@payout_app.command("approve")
+def payout_approve(pay_run: str, by: By = "", json: Json = False) -> None:
+    """Approve a pay run that somebody else proposed."""
+    give(command_of(ApprovePayRun, pay_run=pay_run), by, json=json)
+
+
+@payout_app.command("release")
+def payout_release(pay_run: str, by: By = "", json: Json = False) -> None:
+    """Send the payouts of an approved pay run on their way."""
+    give(command_of(ReleasePayRun, pay_run=pay_run), by, json=json)
+
+
+@payout_app.command("settle")
+def payout_settle(pay_run: str, agent: str | None = None, by: By = "", json: Json = False) -> None:
+    """The bank has confirmed the payouts of a pay run, or one agent's."""
+    give(command_of(SettlePayout, pay_run=pay_run, agent=agent), by, json=json)
+
+
+@payout_app.command("return")
+def payout_return(
+    pay_run: str,
+    agent: str,
+    because: Annotated[str, typer.Option(help="Why the money came back.")],
+    by: By = "",
+    json: Json = False,
+) -> None:
+    """An agent's payout came back; the next pay run proposes it again."""
+    give(command_of(ReturnPayout, pay_run=pay_run, agent=agent, returned_because=because), by, json=json)
+
+
+# -- parties
+
+
+@party_app.command("name")
+def party_name(party: str, name: str) -> None:
+    """Give a party its name, such as agent:harbor "Harbor Telecom"."""
+    with opened_house() as opened:
+        Parties(opened.database).name(party, name)
+
+
+@party_app.command("forget")
+def party_forget(party: str) -> None:
+    """Forget a party's name; the log keeps only its id."""
+    with opened_house() as opened:
+        Parties(opened.database).forget(party)
+
+
+@party_app.command("list")
+def party_list(json: Json = False) -> None:
+    """The names that are known."""
+    with opened_house() as opened:
+        names = Parties(opened.database).names()
+    if json:
+        render.as_json(names)
+    else:
+        render.rows_table([{"party": k, "name": v} for k, v in names.items()], ("party", "name"))
+
+
+USAGE_FAULTS = (WrongUsage, FileFault, StatementFaults, SettingsWrong, NotFound)
+FAILURES = (Refused, DatabaseUnavailable, Poison, RebuildNeeded, Mismatch)
+
+
+def main() -> None:
+    """The program ``trailbook``."""
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL) if hasattr(signal, "SIGPIPE") else None
+    try:
+        app()
+    except USAGE_FAULTS as fault:
+        errors.print(str(fault), markup=False)
+        sys.exit(2)
+    except Refused as refused:
+        errors.print(f"refused: {refused} [{refused.code}]", markup=False)
+        sys.exit(1)
+    except FAILURES as failure:
+        errors.print(str(failure), markup=False)
+        sys.exit(1)

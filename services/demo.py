@@ -1,0 +1,77 @@
+"""The demo: one network account from 2009 to 2026, through the same commands that a user would give.
+
+Public facts: CenturyLink completed its purchase of Qwest on 2011-04-01 and took the name Lumen on 2020-09-14. The agents,
+the customer and the amounts are made up.
+"""
+
+import shlex
+from pathlib import Path
+
+from rich.rule import Rule
+from rich.text import Text
+
+from adapters.command_file import read_commands
+from adapters.settings import Settings
+from domain.message import Issued
+from services import render
+from services.house import House, open_house
+from services.render import console
+
+DEMO_HOUSE = "demo"
+STORY = Path(__file__).with_name("demo_story.yaml")
+AGENT, MONTH = "harbor", "2026-05"
+
+
+def play(settings: Settings) -> None:
+    """Play the story, or find it played, and show the timeline, a statement, the balances and what to try next."""
+    console.print("[bold]Trailbook[/bold]: the book of a master agency, every cent traced to its event\n")
+    if settings.database_url is not None:
+        settings.database().init()
+    with console.status("starting PostgreSQL"), open_house(settings) as house:
+        house.queries()
+        console.print(f"PostgreSQL at {house.database.where}, house {house.database.house}\n")
+        console.print(Rule("timeline", align="left"))
+        for issued in read_commands(STORY):
+            _give(house, issued)
+        _show(house, settings)
+
+
+def _give(house: House, issued: Issued) -> None:
+    result = house.handle(issued)
+    house.projectors.step()
+    queries = house.queries(caught_up=False)
+    if result.first_position:
+        day = queries.day_of(result.first_position)
+        sentence = queries.audit_of_position(result.first_position)
+        console.print(Text.assemble(f"{day}  ", (f"{result.first_position:>3}", "cyan"), f"  {sentence}"))
+
+
+def _show(house: House, settings: Settings) -> None:
+    queries = house.queries()
+    console.print()
+    console.print(Rule(f"what {AGENT} is told, and why", align="left"))
+    statement = queries.statement(AGENT, MONTH)
+    render.statement(statement)
+    console.print()
+    known = queries.ledger_position()
+    render.balances(queries.balances(known), f"balances as known at position {known}")
+    console.print()
+    console.print(Rule("what to try next", align="left"))
+    corrections = [row["entry"] for row in statement["entries"] if row["section"] == "correction"]
+    prefix = "uv run trailbook"
+    if settings.database_url is None:
+        prefix += f" --data-dir {shlex.quote(str(settings.data_dir))}"
+    prefix += f" --house {house.database.house}"
+    for words, command in (
+        ("why this cent", f"why {corrections[0]}"),
+        ("a deal's whole history", "audit deal D-2009"),
+        ("who was agent of record in February, as known before the letter", _agent_book()),
+        ("what the balances were before the letter", "ledger balances --known 2026-04-26"),
+        ("build everything again and compare", "verify"),
+    ):
+        console.print(f"[dim]# {words}[/dim]")
+        console.print(f"{prefix} {command}", markup=False, soft_wrap=True)
+
+
+def _agent_book() -> str:
+    return "agent-book alder-network --effective 2026-02-15 --known 2026-04-26"

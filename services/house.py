@@ -1,0 +1,122 @@
+"""The one place where a house is put together: its database, log, commands, projectors and queries."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+import psycopg
+
+from adapters.database import Database, InitNeeded
+from adapters.log import PostgresLog
+from adapters.projectors import Projectors, positions
+from adapters.settings import Settings
+from domain.ids import CALENDAR
+from domain.log import CommandResult
+from domain.message import Actor, Issued
+from domain.payout import ProposePayRun
+from services.commands import Commands
+from services.queries import Queries
+
+SCHEDULER = Actor(issuer="house", subject="scheduler")
+
+
+@dataclass
+class House:
+    """One house, open for work. Close it, or use it as a context."""
+
+    settings: Settings
+    database: Database
+
+    @cached_property
+    def log(self) -> PostgresLog:
+        return PostgresLog(self.database)
+
+    @cached_property
+    def commands(self) -> Commands:
+        return Commands(self.log, self._with_figures)
+
+    @cached_property
+    def projectors(self) -> Projectors:
+        return Projectors(self.database)
+
+    @cached_property
+    def _reader(self) -> psycopg.Connection:
+        return self.database.connect("reader", autocommit=True)
+
+    def queries(self, *, caught_up: bool = True) -> Queries:
+        """The book to ask, by default brought up to the head of the log first."""
+        if caught_up:
+            self.projectors.catch_up()
+        return Queries(self.database, self._reader)
+
+    def handle(self, issued: Issued) -> CommandResult:
+        """Record a command; a pay run's figures are read once the ledger has reached the head. Raises Refused."""
+        if isinstance(issued.command, ProposePayRun) and self.log.result_of(issued.command_id) is None:
+            if issued.on is not None:
+                self.commands.open_day(issued.on, issued.actor)
+            self.projectors.catch_up()
+        return self.commands.handle(issued)
+
+    def _with_figures(self, issued: Issued) -> Issued:
+        """A pay run's figures, as known at the head of the log; the ledger must have reached it."""
+        if not isinstance(issued.command, ProposePayRun):
+            return issued
+        head = self.log.head()
+        position = head.position if head else 0
+        queries = self.queries(caught_up=False)
+        command = issued.command.model_copy(
+            update={
+                "as_known_at": position,
+                "ledger_position": queries.ledger_position(),
+                "figures": tuple(queries.earned(position, issued.command.agents)),
+            }
+        )
+        return issued.with_command(command)
+
+    def open_today(self) -> bool:
+        """Open the day that the house's clock shows; whether it was not open yet."""
+        today = datetime.now(self.settings.timezone).date()
+        open_day = self.commands.state(CALENDAR).open_day
+        if open_day is not None and open_day >= today:
+            return False
+        self.commands.open_day(today, SCHEDULER)
+        return True
+
+    def status(self) -> dict[str, Any]:
+        """The log's head, the open day, and each projection's position, lag and poison."""
+        head = self.log.head()
+        at = head.position if head else 0
+        self.projectors.connection.commit()
+        rows = positions(self._reader, self.database.book)
+        return {
+            "head": {"position": at, "recorded_at": head.recorded_at.isoformat() if head else None},
+            "open_day": str(self.commands.state(CALENDAR).open_day or "none"),
+            "projections": [{**row, "lag_events": at - row["position"]} for row in rows],
+        }
+
+    def close(self) -> None:
+        for name in ("log", "projectors", "_reader"):
+            if name in self.__dict__:
+                self.__dict__.pop(name).close()
+
+    def __enter__(self) -> "House":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+@contextmanager
+def open_house(settings: Settings) -> Iterator[House]:
+    """The house of the settings; made first where the database is the embedded one. Raises DatabaseUnavailable."""
+    database = settings.database()
+    if settings.database_url is None:
+        try:
+            database.check("writer")
+        except InitNeeded:
+            database.init()
+    with House(settings, database) as house:
+        yield house

@@ -1,0 +1,116 @@
+"""What a person sees in a terminal: tables and sentences, with amounts in units."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import orjson
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from domain.money import show
+from services.queries import Balance, Explained
+
+console = Console(highlight=False)
+errors = Console(stderr=True, highlight=False)
+
+
+def as_json(data: Any) -> None:
+    """Print data for a program: one JSON document, amounts in minor units."""
+    text = orjson.dumps(data, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS, default=str)
+    console.file.write(text.decode() + "\n")
+
+
+def amount(amount_minor: int, currency: str) -> Text:
+    return Text(show(amount_minor, currency), style="red" if amount_minor < 0 else "")
+
+
+def balances(rows: Sequence[Balance], title: str) -> None:
+    """Ledger accounts with debit and credit columns, and the sum, which is zero."""
+    table = Table(title=title, title_justify="left", show_edge=False)
+    table.add_column("ledger account")
+    table.add_column("debit", justify="right")
+    table.add_column("credit", justify="right")
+    table.add_column("")
+    for row in rows:
+        debit = show(-row.amount_minor, row.currency) if row.amount_minor < 0 else ""
+        credit = show(row.amount_minor, row.currency) if row.amount_minor >= 0 else ""
+        table.add_row(row.book, debit, credit, row.currency)
+    for currency in sorted({row.currency for row in rows}):
+        of = [row.amount_minor for row in rows if row.currency == currency]
+        debits, owed = -sum(a for a in of if a < 0), sum(a for a in of if a >= 0)
+        table.add_section()
+        table.add_row("sum", show(debits, currency), show(owed, currency), currency, style="bold")
+        left = owed - debits
+        table.add_row("credit less debit", "", show(left, currency), currency, style="bold" if not left else "red")
+    console.print(table)
+
+
+def statement(data: Mapping[str, Any]) -> None:
+    """An agent's statement: earned, corrections and payouts apart, each line with its reason."""
+    console.print(f"[bold]Statement of {data['agent']} for {data['month']}[/bold], as known at {data['as_known_at']}")
+    _sums("carried in", data["opening"])
+    headings = {"earned": "Earned", "correction": "Corrections of earlier months", "payout": "Payouts"}
+    for section, heading in headings.items():
+        rows = [row for row in data["entries"] if row["section"] == section]
+        if rows:
+            _statement_section(heading, rows)
+    for zero in data["zeros"]:
+        console.print(
+            f"  [dim]0.00[/dim]  {zero['service_month']} {zero['account']} ({zero['charge_kind']}): {zero['reason']}"
+        )
+    _sums("owed at the end", data["closing"])
+
+
+def _statement_section(heading: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    table = Table(title=heading, title_justify="left", show_edge=False, show_lines=False, pad_edge=False)
+    table.add_column("recorded", no_wrap=True)
+    table.add_column("service", no_wrap=True)
+    table.add_column("account, item and reason", ratio=1)
+    table.add_column("amount", justify="right", no_wrap=True)
+    for row in rows:
+        account = f"{row['account']} · " if row["account"] else ""
+        words = Text(f"{account}{row['item']}\n")
+        words.append(f"{row['reason']}\n", style="dim")
+        words.append(f"entry {row['entry']}", style="cyan")
+        table.add_row(
+            str(row["recorded_on"]), row["service_month"] or "", words, amount(row["amount_minor"], row["currency"])
+        )
+    console.print(table)
+
+
+def _sums(what: str, sums: Mapping[str, int]) -> None:
+    words = ", ".join(f"{show(value, currency)} {currency}" for currency, value in sums.items()) or "nothing"
+    console.print(f"{what}: [bold]{words}[/bold]")
+
+
+def explained(found: Explained, happened: Iterable[tuple[int, str]]) -> None:
+    """Why this cent: the figures, and the events behind them."""
+    entry = found.entry
+    where = f" on {found.account}" if found.account else ""
+    console.print(
+        f"[bold]{show(entry.amount_minor, entry.currency)} {entry.currency}[/bold] to {found.book}{where}, "
+        f"posted at position {entry.position} ({found.recorded_on})"
+    )
+    for part in found.reason.split("; "):
+        console.print(f"  {part}")
+    console.print("[bold]the events behind it[/bold]")
+    for position, sentence in happened:
+        console.print(f"  {position:>6}  {sentence}")
+
+
+def rows_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], title: str = "") -> None:
+    """Plain rows; a column that ends in ``_minor`` is shown in units of the row's currency."""
+    table = Table(title=title or None, title_justify="left", show_edge=False)
+    for column in columns:
+        name = column.removesuffix("_minor").replace("_", " ")
+        table.add_column(name, justify="right" if column.endswith("_minor") else "left", overflow="fold")
+    for row in rows:
+        cells = []
+        for column in columns:
+            value = row[column]
+            if column.endswith("_minor"):
+                value = show(value, row["currency"])
+            cells.append("" if value is None else str(value))
+        table.add_row(*cells)
+    console.print(table)
