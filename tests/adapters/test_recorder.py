@@ -159,6 +159,7 @@ def test_a_broken_connection_is_told_apart_from_a_fault_of_the_statement(
     break_connections(database)
     with pytest.raises(OperationalError) as broken:
         recorder.head()
+    recorder.discard_broken_connections()
     with pytest.raises(OperationalError) as slow, recorder.datastore.get_connection() as connection:
         connection.execute("BEGIN; SET LOCAL statement_timeout = 1; SELECT pg_sleep(1)")
 
