@@ -6,7 +6,7 @@ from datetime import date
 from typing import Any, NamedTuple
 
 from domain import house
-from domain.calendar import Calendar, OpenDay
+from domain.calendar import Calendar, DayNotLater, OpenDay
 from domain.ids import CALENDAR, StreamId
 from domain.log import CommandIdTaken, CommandResult, Log, NewEvent, StreamMoved
 from domain.message import Actor, Context, Envelope, Event, Issued, Refused, Streams
@@ -107,7 +107,15 @@ class Commands:
             return
         if today is not None and day < today:
             raise DayHasPassed(f"{day} has passed; {today} is open in the house's calendar")
-        self.handle(Issued(f"open-day-{day}", actor, OpenDay(date=day)))
+        try:
+            self.handle(Issued(f"open-day-{day}", actor, OpenDay(date=day)))
+        except (CommandIdReused, DayNotLater):
+            # another writer was first; what matters is which day is open now
+            self.open_day(day, actor)
+
+    def state(self, stream: StreamId) -> Any:
+        """A stream as it stands now, folded."""
+        return self._states((stream,))[stream][1]
 
     def _decide(self, issued: Issued, states_of: StatesOf) -> Decision:
         streams, states = self._load(issued, states_of)
