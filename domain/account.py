@@ -21,6 +21,7 @@ from domain.customer import onboarded
 from domain.ids import (
     AccountId,
     AgentId,
+    Because,
     CustomerId,
     Printed,
     ServiceId,
@@ -102,6 +103,7 @@ class AgentOfRecordChangeProposed(Event, topic="account.agent_of_record_change_p
     account: AccountId
     service: ServiceId | None = None
     agents: tuple[Weighted, ...]
+    present_agents: tuple[Weighted, ...]
     letter: Evidence | None = None
     commission_stays: StaysUntilRenewal | None = None
     proposed_by: Actor
@@ -110,6 +112,9 @@ class AgentOfRecordChangeProposed(Event, topic="account.agent_of_record_change_p
 class AgentOfRecordChangeRejected(Event, topic="account.agent_of_record_change_rejected"):
     account: AccountId
     service: ServiceId | None = None
+    agents: tuple[Weighted, ...]
+    """Who had been proposed."""
+    present_agents: tuple[Weighted, ...]
     rejected_because: str
 
 
@@ -215,7 +220,7 @@ class ApproveAgentOfRecordChange(Command, do="approve_agent_of_record_change"):
 class RejectAgentOfRecordChange(Command, do="reject_agent_of_record_change"):
     account: AccountId
     service: ServiceId | None = None
-    rejected_because: Annotated[str, Field(min_length=1, max_length=300)]
+    rejected_because: Because
 
     def streams(self, known: Mapping[str, Any]) -> Streams:
         return Streams((account_stream(self.account),))
@@ -387,6 +392,8 @@ def decide(account: Account, command: AccountCommand, context: Context) -> list[
                 AgentOfRecordChangeRejected(
                     account=command.account,
                     service=command.service,
+                    agents=proposed.agents,
+                    present_agents=proposed.present_agents,
                     rejected_because=command.rejected_because,
                     effective_on=context.today,
                 )
@@ -451,6 +458,7 @@ def _change(
         account=command.account,
         service=command.service,
         agents=command.agents,
+        present_agents=former,
         letter=context.evidence,
         commission_stays=command.commission_stays,
         proposed_by=context.actor,

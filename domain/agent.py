@@ -48,6 +48,7 @@ class AgentTerminated(Event, topic="agent.terminated"):
     """``evergreen``: residuals are paid on after the end of the house's agreement with the agent."""
 
     agent: AgentId
+    upline: AgentId | None = None
     evergreen: bool
 
 
@@ -235,7 +236,11 @@ def decide(agent: Agent, command: AgentCommand, context: Context) -> list[AgentE
             ]
         case TerminateAgent():
             active(agent, command.agent, date.max)
-            return [AgentTerminated(agent=command.agent, evergreen=command.evergreen, effective_on=effective_on)]
+            return [
+                AgentTerminated(
+                    agent=command.agent, upline=agent.upline, evergreen=command.evergreen, effective_on=effective_on
+                )
+            ]
         case _:
             assert_never(command)
 

@@ -32,7 +32,7 @@ from domain.ids import (
 )
 from domain.message import Command, Context, Event, Model, Refused, Streams
 from domain.money import Currency, Minor
-from domain.vendor import contracted
+from domain.vendor import CurrencyWrong, contracted
 
 Charge = Annotated[Minor, Field(ge=0)]
 Term = Annotated[int, Field(ge=0, le=600)]
@@ -213,6 +213,10 @@ class ContractUnknown(Refused):
     """Services are ordered and renewals made under a signed contract."""
 
 
+class AccountOfAnotherCustomer(Refused):
+    """A service bills under an account of the customer that signed for it."""
+
+
 class DealNotWon(Refused):
     """A contract that comes from a deal comes from one that was won."""
 
@@ -361,7 +365,9 @@ def _sign(contract: Contract, command: SignContract, context: Context) -> Contra
         raise ContractAlreadySigned(f"contract {command.contract} is signed already")
     customer = context.state(customer_stream(command.customer))
     onboarded(customer, command.customer)
-    contracted(context.state(vendor_stream(command.vendor)), command.vendor)
+    pays_in = contracted(context.state(vendor_stream(command.vendor)), command.vendor).currency
+    if command.currency != pays_in:
+        raise CurrencyWrong(f"contract {command.contract} is in {command.currency}; {command.vendor} pays in {pays_in}")
     if command.deal is not None:
         deal = customer.deals.get(command.deal)
         if deal is None or deal.outcome != "won":
@@ -403,7 +409,11 @@ def _assign(
     service = _service(contract, command.contract, command.service)
     if service.account is not None:
         raise ServiceAlreadyAssigned(f"service {command.service} is assigned to {service.account} already")
-    opened(context.state(account_stream(command.account)), command.account)
+    holder = opened(context.state(account_stream(command.account)), command.account).customer
+    if holder != signed.customer:
+        raise AccountOfAnotherCustomer(
+            f"account {command.account} is {holder}'s; {command.contract} was signed by {signed.customer}"
+        )
     return ServiceAssigned(
         contract=command.contract,
         service=command.service,

@@ -14,7 +14,18 @@ from typing import Annotated, Any, Literal, assert_never
 from pydantic import Field
 
 from domain.agent import active
-from domain.ids import AgentId, CustomerId, DealId, ProductId, VendorId, agent_stream, customer_stream, vendor_stream
+from domain.ids import (
+    AgentId,
+    Because,
+    CustomerId,
+    DealId,
+    ProductId,
+    VendorId,
+    Words,
+    agent_stream,
+    customer_stream,
+    vendor_stream,
+)
 from domain.message import Command, Context, Event, Refused, Streams
 from domain.vendor import contracted
 
@@ -66,7 +77,7 @@ class RegisterDeal(Command, do="register_deal"):
     agent: AgentId
     vendor: VendorId
     products: Annotated[tuple[ProductId, ...], Field(max_length=100)] = ()
-    scope: Annotated[str, Field(max_length=500)] = ""
+    scope: Words = ""
     effective_on: date | None = None
 
     def streams(self, known: Mapping[str, Any]) -> Streams:
@@ -85,7 +96,7 @@ class WinDeal(Command, do="win_deal"):
 class LoseDeal(Command, do="lose_deal"):
     customer: CustomerId
     deal: DealId
-    lost_because: Annotated[str, Field(min_length=1, max_length=300)]
+    lost_because: Because
     effective_on: date | None = None
 
     def streams(self, known: Mapping[str, Any]) -> Streams:

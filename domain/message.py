@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Annotated, Any, ClassVar, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, StringConstraints, model_validator
 
-from domain.ids import CommandId, PartyId, StreamId
+from domain.ids import Because, CommandId, PartyId, StreamId
 
 Principal = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._@+-]{0,79}$")]
 
@@ -252,7 +252,8 @@ class Issued:
         """What tells this command from another one under the same id."""
         body = {
             "do": self.command.do,
-            "command": self.command.model_dump(mode="json"),
+            # without defaults: a field that a later release adds must not make an old command another one
+            "command": self.command.model_dump(mode="json", exclude_defaults=True),
             "actor": self.actor.model_dump(mode="json"),
             "evidence": self.evidence and self.evidence.model_dump(mode="json"),
             "because": self.because,
@@ -272,4 +273,4 @@ class Meta(Model):
     by: Actor
     on: date | None = None
     evidence: Evidence | None = None
-    because: str | None = Field(default=None, max_length=300)
+    because: Because | None = None

@@ -189,7 +189,12 @@ class PlanVersionPublished(Event, topic="plan.version_published"):
     proposed_by: Actor
 
 
-PlanEvent = PlanVersionProposed | PlanVersionPublished
+class PlanVersionWithdrawn(Event, topic="plan.version_withdrawn"):
+    plan: PlanId
+    plan_version: int
+
+
+PlanEvent = PlanVersionProposed | PlanVersionPublished | PlanVersionWithdrawn
 
 # -- commands
 
@@ -215,13 +220,26 @@ class PublishPlanVersion(Command, do="publish_plan_version"):
         return Streams((plan_stream(self.plan),))
 
 
-PlanCommand = ProposePlanVersion | PublishPlanVersion
+class WithdrawPlanVersion(Command, do="withdraw_plan_version"):
+    plan: PlanId
+    plan_version: Annotated[int, Field(ge=1)] = 1
+    effective_on: date | None = None
+
+    def streams(self, known: Mapping[str, Any]) -> Streams:
+        return Streams((plan_stream(self.plan),))
+
+
+PlanCommand = ProposePlanVersion | PublishPlanVersion | WithdrawPlanVersion
 
 # -- refusals
 
 
 class PlanVersionOutOfOrder(Refused):
     """Versions are numbered 1, 2, 3 …; one that is published is never proposed again."""
+
+
+class PlanVersionAlreadyProposed(Refused):
+    """What waits for approval is not exchanged under the approver's eyes: withdraw it, then propose again."""
 
 
 class RulesAmbiguous(Refused):
@@ -254,6 +272,8 @@ def evolve(plan: Plan, event: PlanEvent) -> Plan:
             return replace(plan, proposed={**plan.proposed, event.plan_version: event})
         case PlanVersionPublished():
             return replace(plan, published=plan.published | {event.plan_version})
+        case PlanVersionWithdrawn():
+            return replace(plan, proposed={n: p for n, p in plan.proposed.items() if n != event.plan_version})
         case _:
             assert_never(event)
 
@@ -269,6 +289,8 @@ def decide(plan: Plan, command: PlanCommand, context: Context) -> list[PlanEvent
             expected = max(plan.published, default=0) + 1
             if command.plan_version != expected:
                 raise PlanVersionOutOfOrder(f"{version} cannot be proposed; the next version is {expected}")
+            if command.plan_version in plan.proposed:
+                raise PlanVersionAlreadyProposed(f"{version} waits for approval; publish or withdraw it first")
             _check_unambiguous(version, command)
             return [
                 PlanVersionProposed(
@@ -284,9 +306,7 @@ def decide(plan: Plan, command: PlanCommand, context: Context) -> list[PlanEvent
         case PublishPlanVersion():
             if command.plan_version in plan.published:
                 raise PlanVersionAlreadyPublished(f"{version} is published already")
-            proposed = plan.proposed.get(command.plan_version)
-            if proposed is None:
-                raise PlanVersionNotProposed(f"{version} is not proposed; propose it first")
+            proposed = _proposed(plan, command.plan_version, version)
             context.require_second_person(proposed.proposed_by, version)
             return [
                 PlanVersionPublished(
@@ -299,8 +319,21 @@ def decide(plan: Plan, command: PlanCommand, context: Context) -> list[PlanEvent
                     effective_on=effective_on,
                 )
             ]
+        case WithdrawPlanVersion():
+            if command.plan_version in plan.published:
+                raise PlanVersionAlreadyPublished(f"{version} is published already")
+            _proposed(plan, command.plan_version, version)
+            return [
+                PlanVersionWithdrawn(plan=command.plan, plan_version=command.plan_version, effective_on=effective_on)
+            ]
         case _:
             assert_never(command)
+
+
+def _proposed(plan: Plan, number: int, version: str) -> PlanVersionProposed:
+    if number not in plan.proposed:
+        raise PlanVersionNotProposed(f"{version} is not proposed; propose it first")
+    return plan.proposed[number]
 
 
 def pays_once(pay: PercentOfCommission | PercentOfMrc | MultipleOfMrcOnce | Flat) -> bool:

@@ -16,8 +16,8 @@ from pydantic import Field
 from domain.ids import Key, ReceiptId, VendorId, receipt_stream, statement_stream, vendor_stream
 from domain.message import Command, Context, Event, Model, Refused, Streams
 from domain.money import Currency, Minor
-from domain.vendor import contracted
-from domain.vendor_statement import CurrencyWrong, VendorStatement, VendorStatementMatched, matched_event, received
+from domain.vendor import CurrencyWrong, contracted
+from domain.vendor_statement import VendorStatement, VendorStatementMatched, matched_event, received
 
 
 class Match(Model):

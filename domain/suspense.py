@@ -10,12 +10,10 @@ each line's service month, not of the day of the placement.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, assert_never
-
-from pydantic import Field
+from typing import Any, assert_never
 
 from domain.account import AccountAliasAdded, Alias, answers_to, opened
-from domain.ids import AccountId, Printed, VendorId, account_stream, suspense_stream
+from domain.ids import AccountId, Because, Printed, VendorId, account_stream, suspense_stream
 from domain.message import Actor, Command, Context, Event, Refused, Streams
 from domain.months import Month
 
@@ -44,6 +42,7 @@ class PlacementApproved(Event, topic="suspense.placement_approved"):
 class PlacementRejected(Event, topic="suspense.placement_rejected"):
     vendor: VendorId
     number: Printed
+    account: AccountId
     rejected_because: str
 
 
@@ -76,7 +75,7 @@ class ApprovePlacement(Command, do="approve_placement"):
 class RejectPlacement(Command, do="reject_placement"):
     vendor: VendorId
     number: Printed
-    rejected_because: Annotated[str, Field(min_length=1, max_length=300)]
+    rejected_because: Because
 
     def streams(self, known: Mapping[str, Any]) -> Streams:
         return Streams((suspense_stream(self.vendor, self.number),))
@@ -151,11 +150,12 @@ def decide(suspense: Suspense, command: SuspenseCommand, context: Context) -> li
                 )
             ]
         case RejectPlacement():
-            _proposed(suspense, number)
+            rejected = _proposed(suspense, number)
             return [
                 PlacementRejected(
                     vendor=command.vendor,
                     number=command.number,
+                    account=rejected.account,
                     rejected_because=command.rejected_because,
                     effective_on=context.today,
                 )

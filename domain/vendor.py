@@ -87,6 +87,10 @@ class VendorUnknown(Refused):
     """Nothing is sold, billed or paid under a vendor that is not contracted."""
 
 
+class CurrencyWrong(Refused):
+    """A vendor bills, states and pays in the currency of its agreement with the house."""
+
+
 class ProductListedTwice(Refused):
     """A product has one category; it is listed once."""
 

@@ -25,7 +25,7 @@ from domain.message import Command, Context, Event, Model, Refused, Streams, can
 from domain.money import Currency, ExactMinor, Minor, Rate, half_away, plain
 from domain.months import Month
 from domain.plan import ChargeKind
-from domain.vendor import contracted
+from domain.vendor import CurrencyWrong, contracted
 
 LINES_PER_EVENT = 500
 BYTES_PER_EVENT = 256 * 1024
@@ -139,10 +139,6 @@ class StatementUnknown(Refused):
 
 class ControlTotalWrong(Refused):
     """The lines do not add up to the vendor's own total: the file is not whole."""
-
-
-class CurrencyWrong(Refused):
-    """A vendor's statements are in the currency of its contract, and money is matched in its own."""
 
 
 class LineNumberedTwice(Refused):

@@ -45,7 +45,7 @@ from domain.payout import (
     PayRunReleased,
     PayRunWithdrawn,
 )
-from domain.plan import PlanVersionProposed, PlanVersionPublished
+from domain.plan import PlanVersionProposed, PlanVersionPublished, PlanVersionWithdrawn
 from domain.rating.attribution import agent_of_record
 from domain.rating.facts import Designation
 from domain.receipt import MoneyReceived, ReceiptMatched
@@ -94,6 +94,7 @@ def project(recorded: Recorded, state: KeyedState) -> Iterable[Row]:
             | VendorContracted()
             | ProductsListed()
             | PlanVersionProposed()
+            | PlanVersionWithdrawn()
             | PlanVersionPublished()
             | AgentRecruited()
             | AgreementSigned()

@@ -88,6 +88,7 @@ from domain.plan import (
     PlanEvent,
     PlanVersionProposed,
     PlanVersionPublished,
+    PlanVersionWithdrawn,
     Rule,
     Selector,
     ServiceMonthsFrom,
@@ -179,16 +180,6 @@ class _Writer(NamedTuple):
 
     def deals_of(self, subject: str) -> list[str]:
         return [participant for participant in self.linked(subject) if participant.startswith("deal:")]
-
-    def propose(self, subject: str, *participants: str) -> None:
-        """Whose business a proposal is, until the next one takes its place."""
-        self.links.extend((subject, participant) for participant in dict.fromkeys(participants))
-
-    def last_proposed(self, subject: str) -> list[str]:
-        """Whose business the last proposal was, in order."""
-        rows = self.state.rows("audit_link", "subject", subject)
-        last = max((row[2] for row in rows), default=0)
-        return sorted(row[1] for row in rows if row[2] == last)
 
 
 def project(recorded: Recorded, state: KeyedState) -> Iterable[Row]:
@@ -287,7 +278,7 @@ def _tell_terms(event: _Terms, to: _Writer) -> None:
             _tell_vendor(event, to)
         case AgentRecruited() | AgreementSigned() | UplineChanged() | AgentTerminated():
             _tell_agent(event, to)
-        case PlanVersionProposed() | PlanVersionPublished():
+        case PlanVersionProposed() | PlanVersionPublished() | PlanVersionWithdrawn():
             _tell_plan(event, to)
         case _:
             assert_never(event)
@@ -386,7 +377,7 @@ def _tell_agent(event: AgentEvent, to: _Writer) -> None:
             after = "are paid on" if event.evergreen else "end"
             to.tell(
                 f"Agreement with agent {event.agent} was terminated from {event.effective_on}; residuals {after}.",
-                agent,
+                *(agent, *_agents(event.upline)),
             )
 
 
@@ -396,6 +387,12 @@ def _tell_plan(event: PlanEvent, to: _Writer) -> None:
             done = "proposed"
         case PlanVersionPublished():
             done = "published"
+        case PlanVersionWithdrawn():
+            to.tell(
+                f"The proposed version {event.plan_version} of plan {event.plan} was withdrawn.",
+                plan_stream(event.plan),
+            )
+            return
         case _:
             assert_never(event)
     terms = [_rule(rule) for rule in event.rules] + [_override(override) for override in event.overrides]
@@ -472,7 +469,6 @@ _AgentOfRecordEvent = (
 def _tell_agent_of_record(event: _AgentOfRecordEvent, to: _Writer) -> None:
     account = account_stream(event.account)
     scope = f"service {event.service} of {event.account}" if event.service else event.account
-    proposal = f"agent of record proposed on {account} for {event.service or 'the account itself'}"
     concerned = (account, *to.linked(account))
     match event:
         case AgentOfRecordDesignated():
@@ -482,17 +478,15 @@ def _tell_agent_of_record(event: _AgentOfRecordEvent, to: _Writer) -> None:
                 *(*concerned, *_agents(*(a.agent for a in event.agents))),
             )
         case AgentOfRecordChangeProposed():
-            agents = _agents(*(a.agent for a in event.agents))
             to.tell(
                 f"A change of the agent of record on {scope} to {_weighted(event.agents)} from {event.effective_on} "
-                f"was proposed, {_on_letter(event.letter)}{_stays('the former agent', event.commission_stays)}.",
-                *(*concerned, *agents),
+                f"was proposed, {_on_letter(event.letter)}{_stays(_weighted(event.present_agents), event.commission_stays)}.",
+                *(*concerned, *_agents(*(a.agent for a in (*event.present_agents, *event.agents)))),
             )
-            to.propose(proposal, *agents)
         case AgentOfRecordChangeRejected():
             to.tell(
                 f"The proposed change of the agent of record on {scope} was rejected: {_free(event.rejected_because)}.",
-                *(*concerned, *to.last_proposed(proposal)),
+                *(*concerned, *_agents(*(a.agent for a in (*event.present_agents, *event.agents)))),
             )
         case AgentOfRecordChanged():
             former = _weighted(event.former_agents)
@@ -606,22 +600,18 @@ def _tell_suspense(event: SuspenseEvent, to: _Writer) -> None:
     what = f"number {event.number} of {event.vendor}"
     match event:
         case PlacementProposed():
-            accounts = [account_stream(event.account)]
             kept = "the account keeps the number" if event.keep_alias else "the account does not keep the number"
             month = _month_given(event.service_month)
             sentence = f"A placement of {what} on account {event.account} was proposed; {kept}{month}."
-            to.propose(number, *accounts)
         case PlacementApproved():
-            accounts = [account_stream(event.account)]
             month = _month_given(event.service_month)
             sentence = f"Every line in suspense under {what} was placed on account {event.account}{month}."
         case PlacementRejected():
-            accounts = to.last_proposed(number)
             sentence = f"The proposed placement of {what} was rejected: {_free(event.rejected_because)}."
         case _:
             assert_never(event)
-    deals = [deal for account in accounts for deal in to.deals_of(account)]
-    to.tell(sentence, number, vendor_stream(event.vendor), *accounts, *deals)
+    account = account_stream(event.account)
+    to.tell(sentence, number, vendor_stream(event.vendor), account, *to.deals_of(account))
 
 
 def _month_given(service_month: str | None) -> str:

@@ -49,7 +49,7 @@ from domain.payout import (
     PayRunReleased,
     PayRunWithdrawn,
 )
-from domain.plan import CHARGE_KINDS, PlanVersionProposed, PlanVersionPublished
+from domain.plan import CHARGE_KINDS, PlanVersionProposed, PlanVersionPublished, PlanVersionWithdrawn
 from domain.rating.facts import CASH_NO, HOUSE_NO
 from domain.receipt import MoneyReceived, ReceiptMatched
 from domain.suspense import PlacementApproved, PlacementProposed, PlacementRejected
@@ -195,6 +195,7 @@ def _learn(event: HouseEvent, to: _Writer) -> None:
             to.fact(CASH_NO, "cash", list(_cash(event)), event.currency, event.effective_on.isoformat())
         case (
             PlanVersionProposed()
+            | PlanVersionWithdrawn()
             | CustomerOnboarded()
             | DealRegistered()
             | DealWon()

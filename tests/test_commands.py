@@ -231,7 +231,6 @@ def test_after_so_many_attempts_the_house_is_too_busy() -> None:
     assert commands.handle(issued(ONBOARD)).event_count == 1
 
 
-@pytest.mark.xfail(strict=True, reason="open_day refuses who lost the race for the very day it wanted open")
 @pytest.mark.parametrize("other_id", ["open-day-2026-01-06", "by-hand"])
 def test_two_writers_may_open_the_same_day(other_id: str) -> None:
     class Overtaken(MemoryLog):

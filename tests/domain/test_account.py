@@ -288,6 +288,7 @@ def proposed(effective_on: date = FEBRUARY, by_letter: bool = True) -> AgentOfRe
     return AgentOfRecordChangeProposed(
         account="ACC-1",
         agents=SUMMIT,
+        present_agents=HARBOR,
         letter=letter() if by_letter else None,
         proposed_by=Actor(subject=ANN),
         effective_on=effective_on,
@@ -389,7 +390,13 @@ def test_a_change_is_approved_by_a_second_person(approver: Actor, taken: bool) -
 def test_a_change_is_rejected_with_a_reason_and_may_be_proposed_again() -> None:
     house = given(BOOK, ACCOUNT, change())
     house.when(REJECT).then(
-        AgentOfRecordChangeRejected(account="ACC-1", rejected_because="the letter is not signed", effective_on=DAY)
+        AgentOfRecordChangeRejected(
+            account="ACC-1",
+            agents=SUMMIT,
+            present_agents=HARBOR,
+            rejected_because="the letter is not signed",
+            effective_on=DAY,
+        )
     )
     house.when(change()).then(proposed(by_letter=False))
 

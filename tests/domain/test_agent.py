@@ -135,7 +135,7 @@ def test_an_agent_is_terminated_once() -> None:
     house = (
         given(BOOK)
         .when(terminate)
-        .then(AgentTerminated(agent="harbor", evergreen=True, effective_on=date(2026, 6, 30)))
+        .then(AgentTerminated(agent="harbor", upline="keystone", evergreen=True, effective_on=date(2026, 6, 30)))
     )
     house.when(terminate).then_refused(AgentIsTerminated, "agent harbor is terminated since 2026-06-30")
 

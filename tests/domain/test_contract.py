@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from domain.account import AccountUnknown
 from domain.contract import (
+    AccountOfAnotherCustomer,
     ActivateService,
     AssignService,
     ContractAlreadySigned,
@@ -34,9 +35,9 @@ from domain.contract import (
     ServiceUnknown,
     SignContract,
 )
-from domain.customer import CustomerUnknown, LoseDeal, RegisterDeal, WinDeal
+from domain.customer import CustomerUnknown, LoseDeal, OnboardCustomer, RegisterDeal, WinDeal
 from domain.message import Command
-from domain.vendor import VendorUnknown
+from domain.vendor import CurrencyWrong, VendorUnknown
 from tests.spec import ALDER_FOODS, BOOK, CONTRACT, DAY, LUMEN, SIGNED_ON, account, given
 
 SIGN = CONTRACT[0]
@@ -223,6 +224,20 @@ def test_a_service_bills_under_one_account() -> None:
     given(SIGNED, ORDER, ASSIGN, account("ACC-2", "other")).when(
         ASSIGN.model_copy(update={"account": "ACC-2"})
     ).then_refused(ServiceAlreadyAssigned, "service C-1/dia is assigned to ACC-1 already")
+
+
+def test_a_service_bills_under_an_account_of_the_customer_that_signed() -> None:
+    birch = OnboardCustomer(customer="birch-clinic")
+    theirs = account("ACC-2", "other").model_copy(update={"customer": "birch-clinic"})
+    given(SIGNED, ORDER, birch, theirs).when(ASSIGN.model_copy(update={"account": "ACC-2"})).then_refused(
+        AccountOfAnotherCustomer, "account ACC-2 is birch-clinic's; C-1 was signed by alder-foods"
+    )
+
+
+def test_a_contract_is_in_the_currency_that_the_vendor_pays_in() -> None:
+    given(LUMEN, ALDER_FOODS).when(SIGN.model_copy(update={"currency": "CAD"})).then_refused(
+        CurrencyWrong, "contract C-1 is in CAD; lumen pays in USD"
+    )
 
 
 def test_a_service_is_assigned_to_an_opened_account() -> None:

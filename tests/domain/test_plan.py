@@ -15,17 +15,20 @@ from domain.plan import (
     OverridePercentOfCommission,
     PercentOfCommission,
     PercentOfMrc,
+    PlanVersionAlreadyProposed,
     PlanVersionAlreadyPublished,
     PlanVersionNotProposed,
     PlanVersionOutOfOrder,
     PlanVersionProposed,
     PlanVersionPublished,
+    PlanVersionWithdrawn,
     ProposePlanVersion,
     PublishPlanVersion,
     Rule,
     RulesAmbiguous,
     Selector,
     ServiceMonthsFrom,
+    WithdrawPlanVersion,
     pays_once,
 )
 from tests.spec import ANN, BOB, DAY, given, said
@@ -79,9 +82,16 @@ def test_versions_are_numbered_in_order() -> None:
     house.given(propose(2), said(publish(2), by=BOB), propose(3))
 
 
-def test_a_version_that_waits_may_be_proposed_anew() -> None:
+def test_a_version_that_waits_is_not_exchanged_under_the_approvers_eyes() -> None:
     better = Rule(rule="residual", pay=OF_MRC)
-    house = given(propose(), said(propose(1, better), by=BOB))
+    house = given(propose())
+    house.when(propose(1, better), by=BOB).then_refused(
+        PlanVersionAlreadyProposed, "version 1 of plan standard waits for approval; publish or withdraw it first"
+    )
+    house.when(WithdrawPlanVersion(plan="standard")).then(
+        PlanVersionWithdrawn(plan="standard", plan_version=1, effective_on=DAY)
+    )
+    house.given(said(propose(1, better), by=BOB))
     (event,) = house.when(publish(), by=ANN).events
     assert isinstance(event, PlanVersionPublished)
     assert (event.rules, event.proposed_by) == ((better,), Actor(subject=BOB))

@@ -64,7 +64,9 @@ def test_a_number_that_the_account_has_learned_meanwhile_is_not_taught_again() -
 
 def test_a_placement_is_rejected_with_a_reason_and_may_be_proposed_again() -> None:
     given(BOOK, PROPOSE).when(REJECT).then(
-        PlacementRejected(vendor="lumen", number="00-4217", rejected_because="another customer's", effective_on=DAY)
+        PlacementRejected(
+            vendor="lumen", number="00-4217", account="ACC-1", rejected_because="another customer's", effective_on=DAY
+        )
     ).when(PROPOSE).then(PROPOSED)
 
 

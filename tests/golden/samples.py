@@ -112,7 +112,7 @@ EVENTS: tuple[Event, ...] = (
     agent.AgentRecruited(agent="harbor", partner_type="sub-agent", category="gold", upline="keystone", effective_on=ON),
     agent.AgreementSigned(agent="harbor", plan="standard", minimum_payout_minor=2500, currency="USD", effective_on=ON),
     agent.UplineChanged(agent="harbor", upline="summit", former_upline="keystone", effective_on=ON),
-    agent.AgentTerminated(agent="harbor", evergreen=True, effective_on=ON),
+    agent.AgentTerminated(agent="harbor", upline="keystone", evergreen=True, effective_on=ON),
     customer.CustomerOnboarded(customer="alder-foods", effective_on=ON),
     customer.DealRegistered(
         customer="alder-foods",
@@ -129,8 +129,15 @@ EVENTS: tuple[Event, ...] = (
     a.AccountAliasAdded(account="ACC-1", alias=ALIAS, effective_on=ON),
     a.AccountAliasEnded(account="ACC-1", vendor="lumen", number="00-42 17", effective_on=ON),
     a.AgentOfRecordDesignated(account="ACC-1", service="C-1/dia", agents=AGENTS, letter=LETTER, effective_on=ON),
-    a.AgentOfRecordChangeProposed(**CHANGE, effective_on=ON),
-    a.AgentOfRecordChangeRejected(account="ACC-1", service="C-1/dia", rejected_because="not signed", effective_on=ON),
+    a.AgentOfRecordChangeProposed(**CHANGE, present_agents=FORMER, effective_on=ON),
+    a.AgentOfRecordChangeRejected(
+        account="ACC-1",
+        service="C-1/dia",
+        agents=AGENTS,
+        present_agents=FORMER,
+        rejected_because="not signed",
+        effective_on=ON,
+    ),
     a.AgentOfRecordChanged(**CHANGE, former_agents=FORMER, effective_on=ON),
     contract.ContractSigned(
         contract="C-1",
@@ -188,7 +195,7 @@ EVENTS: tuple[Event, ...] = (
     suspense.PlacementProposed(**PLACEMENT, keep_alias=False, effective_on=ON),
     suspense.PlacementApproved(**PLACEMENT, effective_on=ON),
     suspense.PlacementRejected(
-        vendor="lumen", number="00-42 17", rejected_because="another customer's", effective_on=ON
+        vendor="lumen", account="ACC-1", number="00-42 17", rejected_because="another customer's", effective_on=ON
     ),
     receipt.MoneyReceived(receipt="R-1", vendor="lumen", amount_minor=18800, currency="USD", effective_on=ON),
     receipt.ReceiptMatched(
@@ -229,4 +236,5 @@ EVENTS: tuple[Event, ...] = (
         **PLAN, applies_to=p.SignedOrRenewedFrom(kind="signed-or-renewed-from", from_=ON), effective_on=ON
     ),
     p.PlanVersionPublished(**PLAN, applies_to=p.ServiceMonthsFrom(from_=ON), effective_on=ON),
+    p.PlanVersionWithdrawn(plan="standard", plan_version=2, effective_on=ON),
 )

@@ -39,6 +39,7 @@ from domain.payout import (
     SettlePayout,
     WithdrawPayRun,
 )
+from domain.plan import ProposePlanVersion, WithdrawPlanVersion
 from domain.receipt import MatchReceipt, MatchTo, ReceiveMoney
 from domain.suspense import ApprovePlacement, ProposePlacement, RejectPlacement
 from domain.vendor import ContractVendor, ListProducts, Product, VendorTerms
@@ -68,6 +69,8 @@ PARTIES: tuple[Steps, ...] = (
     ContractVendor(vendor="lumen", statement_lag_months=1, terms=VendorTerms(dispute_days=180)),
     ListProducts(vendor="lumen", products=(Product(product="dia", category="internet"),)),
     PLAN,
+    ProposePlanVersion(plan="gold"),
+    WithdrawPlanVersion(plan="gold"),
     AGENTS,
     ALDER_FOODS,
 )

@@ -228,6 +228,6 @@ def test_rows_do_not_depend_on_how_events_are_batched(size: int) -> None:
 
 def test_a_row_says_whom_from_when_on_which_letter_and_until_when_commission_stays() -> None:
     assert book(story().log, agent_book).tables.content["agent_book"] == [
-        (ACCOUNT, "", '[["harbor",1]]', date(2026, 1, 1), date(2025, 12, 15), None, 18, 0),
-        (ACCOUNT, "", '[["summit",1]]', date(2026, 2, 1), date(2026, 1, 19), date(2027, 1, 1), 32, 0),
+        (ACCOUNT, "", '[["harbor",1]]', date(2026, 1, 1), date(2025, 12, 15), None, 20, 0),
+        (ACCOUNT, "", '[["summit",1]]', date(2026, 2, 1), date(2026, 1, 19), date(2027, 1, 1), 34, 0),
     ]

@@ -72,7 +72,7 @@ def test_a_deal_is_followed_from_registration_through_its_contract_to_the_agent_
         "was proposed, without a letter.",
         f"The proposed change of the agent of record on {ACCOUNT} was rejected: no letter came.",
         f"A change of the agent of record on {ACCOUNT} to summit from 2026-02-01 was proposed, on the letter signed "
-        "2026-01-19; commission stays with the former agent until the contract renews, at the latest 2027-01-01.",
+        "2026-01-19; commission stays with harbor until the contract renews, at the latest 2027-01-01.",
         f"Agent of record on {ACCOUNT} changed from harbor to summit from 2026-02-01, on the letter signed "
         "2026-01-19; commission stays with harbor until the contract renews, at the latest 2027-01-01.",
         f"A placement of number 05-77 of lumen on account {ACCOUNT} was proposed; the account does not keep the "
@@ -93,6 +93,11 @@ def test_an_agent_reads_of_its_own_deals_accounts_and_payouts() -> None:
         "Deal D-1 of alder-foods with lumen was registered by harbor for dia: three sites, one circuit each.",
         "Deal D-1 of alder-foods, registered by harbor, was won.",
         f"harbor was designated agent of record on {ACCOUNT} from 2026-01-01, on the letter signed 2025-12-15.",
+        f"A change of the agent of record on {ACCOUNT} to summit and keystone in equal parts from 2026-02-01 was "
+        "proposed, without a letter.",
+        f"The proposed change of the agent of record on {ACCOUNT} was rejected: no letter came.",
+        f"A change of the agent of record on {ACCOUNT} to summit from 2026-02-01 was proposed, on the letter signed "
+        "2026-01-19; commission stays with harbor until the contract renews, at the latest 2027-01-01.",
         f"Agent of record on {ACCOUNT} changed from harbor to summit from 2026-02-01, on the letter signed "
         "2026-01-19; commission stays with harbor until the contract renews, at the latest 2027-01-01.",
         "Upline of harbor changed from keystone to the house from 2026-05-01.",
