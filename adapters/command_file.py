@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -146,8 +147,6 @@ def to_issued(entry: Any, where: str, default_actor: Actor | None = None) -> Iss
 def _unknown(name: Any) -> str:
     if name is None:
         return "no `do:`; name the command, for example `do: open_day`"
-    from difflib import get_close_matches
-
     close = get_close_matches(str(name), COMMANDS, n=1)
     hint = f"; did you mean {close[0]}?" if close else "; `trailbook schema` lists all commands"
     return f"there is no command {name}{hint}"

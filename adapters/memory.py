@@ -109,7 +109,7 @@ class MemoryTables:
 
 
 class MemoryBook:
-    """Facts, ledger and further projections over a log in memory, event by event: what the projectors keep in tables."""
+    """Facts, ledger and further projections over a log in memory, event by event: what projectors keep in tables."""
 
     def __init__(self, log: MemoryLog, further: Iterable[Projection] = ()) -> None:
         self.log = log

@@ -187,7 +187,9 @@ class Projector:
         return target - position, None
 
     def _stored_position(self, *, lock: bool = False) -> int:
-        statement = sql.SQL("SELECT position FROM {} WHERE name = %s" + (" FOR UPDATE" if lock else ""))
+        statement = sql.SQL(
+            "SELECT position FROM {} WHERE name = %s FOR UPDATE" if lock else "SELECT position FROM {} WHERE name = %s"
+        )
         row = self.connection.execute(statement.format(_positions(self.schema)), (self.name,)).fetchone()
         if row is None:
             raise LookupError(f"projection {self.name} is not prepared in {self.schema}")

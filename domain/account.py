@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Annotated, Any, Literal, assert_never
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from domain.agent import active, first_of_month
 from domain.customer import onboarded
@@ -47,7 +47,7 @@ class Alias(Model):
     source: AliasSource = "account"
     from_: Annotated[date, Field(alias="from")] = ORIGIN
     until: date | None = None
-    model_config = {"validate_by_name": True, "serialize_by_alias": True}
+    model_config = ConfigDict(validate_by_name=True, serialize_by_alias=True)
 
     @model_validator(mode="after")
     def _in_order(self) -> "Alias":

@@ -8,7 +8,7 @@ kept.
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Annotated, Any, ClassVar, NamedTuple, Self
 
@@ -261,8 +261,6 @@ class Issued:
         return hashlib.sha256(canonical(body)).hexdigest()
 
     def with_command(self, command: Command) -> Self:
-        from dataclasses import replace
-
         return replace(self, command=command)
 
 

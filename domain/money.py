@@ -11,8 +11,6 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer, StringConstraints
 
-Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$"), AfterValidator(lambda c: known_currency(c))]
-
 #: ISO 4217 currencies and how many minor units one unit has. Not always a power of ten: MRU has 5 khoums.
 MINOR_UNITS: dict[str, int] = {
     **dict.fromkeys(
@@ -41,6 +39,9 @@ def known_currency(code: str) -> str:
     if code not in MINOR_UNITS:
         raise ValueError(f"{code} is not a currency of ISO 4217")
     return code
+
+
+Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$"), AfterValidator(known_currency)]
 
 
 def _exact(value: Any) -> Decimal:

@@ -237,7 +237,8 @@ def _with_months(name: str, command: ReceiveStatement, lag_months: int) -> list[
     derived = months.text(statement_month - lag_months)
     lines: list[StatementLine] = []
     seen: set[int] = set()
-    for line in command.lines:
+    for stated in command.lines:
+        line = stated
         if line.line in seen:
             raise LineNumberedTwice(f"{name}: line {line.line} appears twice; number each line once")
         seen.add(line.line)

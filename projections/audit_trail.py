@@ -478,9 +478,10 @@ def _tell_agent_of_record(event: _AgentOfRecordEvent, to: _Writer) -> None:
                 *(*concerned, *_agents(*(a.agent for a in event.agents))),
             )
         case AgentOfRecordChangeProposed():
+            stays = _stays(_weighted(event.present_agents), event.commission_stays)
             to.tell(
                 f"A change of the agent of record on {scope} to {_weighted(event.agents)} from {event.effective_on} "
-                f"was proposed, {_on_letter(event.letter)}{_stays(_weighted(event.present_agents), event.commission_stays)}.",
+                f"was proposed, {_on_letter(event.letter)}{stays}.",
                 *(*concerned, *_agents(*(a.agent for a in (*event.present_agents, *event.agents)))),
             )
         case AgentOfRecordChangeRejected():

@@ -6,30 +6,32 @@ import re
 import signal
 import sys
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, datetime
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Annotated, Any
 
 import structlog
 import typer
-from adapters.rebuild import rebuild as rebuild_projection
-from adapters.verify import verify as verify_book
 from pydantic import ValidationError
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from adapters.command_file import FileFault, first_fault, read_commands
 from adapters.database import DatabaseUnavailable
 from adapters.party import Parties
 from adapters.projectors import NAMES, Poison, RebuildNeeded
+from adapters.rebuild import RebuildFailed, RebuildRunning
+from adapters.rebuild import rebuild as rebuild_projection
 from adapters.settings import Settings, SettingsWrong
 from adapters.statement_file import StatementFaults, read_mapping, read_statement
+from adapters.verify import verify as verify_book
 from domain.calendar import OpenDay
 from domain.ids import vendor_stream
 from domain.message import COMMANDS, TOPICS, Actor, Command, Issued, Refused
-from domain.money import show
+from domain.money import plain, show, to_minor
 from domain.payout import ApprovePayRun, ProposePayRun, ReleasePayRun, ReturnPayout, SettlePayout
 from domain.vendor import contracted
 from domain.vendor_statement import ReceiveStatement
@@ -155,6 +157,15 @@ def progress() -> Progress:
     )
 
 
+def _filling(bar: Progress, task: TaskID) -> Callable[[int, int], None]:
+    """A report of how much is done and how much there is, as the bar shows it."""
+
+    def report(done: int, total: int) -> None:
+        bar.update(task, completed=done, total=total)
+
+    return report
+
+
 # -- the house
 
 
@@ -264,7 +275,7 @@ def rebuild(name: Annotated[str, typer.Argument(help=f"One of {', '.join(NAMES)}
     database = _settings[0].database()
     with progress() as bar:
         task = bar.add_task(name, total=None)
-        position = rebuild_projection(database, name, progress=lambda done: bar.advance(task, done))
+        position = rebuild_projection(database, name, progress=_filling(bar, task))
     console.print(f"{name} is rebuilt up to position {position}")
 
 
@@ -274,14 +285,14 @@ def verify(json: Json = False) -> None:
     with opened_house() as opened, progress() as bar:
         opened.projectors.catch_up()
         task = bar.add_task("verify", total=None)
-        report = verify_book(opened.database, progress=lambda done: bar.advance(task, done))
-    checks = [{"check": c.name, "ok": c.ok, "found": c.found} for c in report.checks]
+        report = verify_book(opened.database, progress=_filling(bar, task))
+    checks = [{"check": c.name, "ok": c.ok, "wrong": c.wrong} for c in report.checks]
     if json:
         render.as_json({"ok": report.ok, "checks": checks})
     else:
         for check in checks:
             mark = "[green]✓[/green]" if check["ok"] else "[red]✗[/red]"
-            console.print(f"{mark} {check['check']}{': ' + str(check['found']) if check['found'] else ''}")
+            console.print(f"{mark} {check['check']}{': ' if check['wrong'] else ''}{check['wrong']}")
         console.print(
             "the book is what its events say" if report.ok else "[red]the book is not what its events say[/red]"
         )
@@ -376,9 +387,8 @@ def import_statement(
     if json:
         render.as_json(data)
         return
-    console.print(
-        f"{len(read.lines)} lines, {show(read.total_minor, currency)} {currency}, statement month {read.statement_month}"
-    )
+    total = f"{show(read.total_minor, currency)} {currency}"
+    console.print(f"{len(read.lines)} lines, {total}, statement month {read.statement_month}")
     if control_total is None:
         console.print("[dim]no control total was given: the sum of the lines was taken for it[/dim]")
     if waiting:
@@ -387,10 +397,6 @@ def import_statement(
 
 def to_minor_units(text: str, currency: str) -> str:
     """An amount in units as minor units. Raises WrongUsage."""
-    from decimal import Decimal, InvalidOperation
-
-    from domain.money import plain, to_minor
-
     try:
         return plain(to_minor(Decimal(text.replace(",", "")), currency))
     except InvalidOperation:
@@ -601,7 +607,7 @@ def party_list(json: Json = False) -> None:
 
 
 USAGE_FAULTS = (WrongUsage, FileFault, StatementFaults, SettingsWrong, NotFound)
-FAILURES = (Refused, DatabaseUnavailable, Poison, RebuildNeeded, Mismatch)
+FAILURES = (DatabaseUnavailable, Poison, RebuildNeeded, RebuildFailed, RebuildRunning, Mismatch)
 
 
 def main() -> None:

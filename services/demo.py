@@ -1,7 +1,7 @@
 """The demo: one network account from 2009 to 2026, through the same commands that a user would give.
 
-Public facts: CenturyLink completed its purchase of Qwest on 2011-04-01 and took the name Lumen on 2020-09-14. The agents,
-the customer and the amounts are made up.
+Public facts: CenturyLink completed its purchase of Qwest on 2011-04-01 and took the name Lumen on 2020-09-14. The
+agents, the customers and the amounts are made up.
 """
 
 import shlex

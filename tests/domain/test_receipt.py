@@ -15,8 +15,8 @@ from domain.receipt import (
     ReceiveMoney,
     StatementNamedTwice,
 )
-from domain.vendor import VendorUnknown
-from domain.vendor_statement import CurrencyWrong, StatementUnknown, VendorStatementMatched
+from domain.vendor import CurrencyWrong, VendorUnknown
+from domain.vendor_statement import StatementUnknown, VendorStatementMatched
 from tests.domain.test_vendor_statement import line, statement
 from tests.spec import DAY, LUMEN, given
 

@@ -9,12 +9,11 @@ import pytest
 from pydantic import ValidationError
 
 from domain.message import Actor, Envelope, Evidence, Issued, state_bytes
-from domain.vendor import VendorUnknown
+from domain.vendor import CurrencyWrong, VendorUnknown
 from domain.vendor_statement import (
     BYTES_PER_EVENT,
     LINES_PER_EVENT,
     ControlTotalWrong,
-    CurrencyWrong,
     LineNumberedTwice,
     ReceiveStatement,
     RevisionNotTaken,
