@@ -19,3 +19,8 @@ def _by_id(name: str, wanted: str) -> dict[str, Any]:
     examples: list[dict[str, Any]] = json.loads((_HERE / name).read_text(encoding="utf-8"))
     (example,) = [e for e in examples if e["id"] == wanted]
     return example
+
+
+def published_ids() -> list[str]:
+    examples: list[dict[str, Any]] = json.loads((_HERE / "published.json").read_text(encoding="utf-8"))
+    return [example["id"] for example in examples]
