@@ -11,6 +11,8 @@ on its ``receivable``; money in the bank is a debit.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, Literal, NamedTuple, Protocol
 
 from domain import months
@@ -96,6 +98,11 @@ class Leg(NamedTuple):
     amount_minor: int
 
 
+LegFields = tuple[int, int, int, int, int]
+"""A leg's fields in their order, without their names: millions are made in a rebuild."""
+BOOK, AMOUNT = Leg._fields.index("book"), Leg._fields.index("amount_minor")
+
+
 class EntryId(NamedTuple):
     """Position, cell and leg: what an entry is called for ever."""
 
@@ -135,7 +142,7 @@ class LedgerAccount:
     """One account's facts with what was posted for its cells so far."""
 
     facts: AccountFacts
-    posted: dict[Cell, tuple[Leg, ...]] = field(default_factory=dict)
+    posted: dict[Cell, list[LegFields]] = field(default_factory=dict)
     terms: TermsCache = field(default_factory=dict)
     fresh: bool = False
     """Nothing was posted for this account yet: what is not in ``posted`` is nothing."""
@@ -164,7 +171,7 @@ class Ledger:
                 self.house.learn(position, fact)
                 changes.append(fact)
             elif account_no == CASH_NO:
-                rows.extend(self._cash_rows(position, fact))
+                rows.extend(cash_rows(position, fact, self.house))
             else:
                 account = self._account(account_no, position)
                 account.facts.learn(position, fact)
@@ -208,15 +215,15 @@ class Ledger:
             number = self.agent_books[payee] = payee_book(payee, self.house)
         return number
 
-    def _cash_rows(self, position: int, fact: Sequence[Any]) -> Iterator[Row]:
-        _, legs, currency, effective_on = fact
-        for leg, (kind, party, amount_minor) in enumerate(legs, start=1):
-            number = book(kind, party_no(kind, party, self.house))
-            on = date.fromisoformat(effective_on)
-            yield Row(
-                "journal", (position, CASH_NO, on, CASH_KIND, currency, leg, position, 0, 0, number, amount_minor)
-            )
-            yield Row("balance", (number, currency, amount_minor))
+
+def cash_rows(position: int, fact: Sequence[Any], house: HouseFacts) -> Iterator[Row]:
+    """The rows of money that moved: one balanced posting."""
+    _, legs, currency, effective_on = fact
+    on = date.fromisoformat(effective_on)
+    for leg, (kind, party, amount_minor) in enumerate(legs, start=1):
+        number = book(kind, party_no(kind, party, house))
+        yield Row("journal", (position, CASH_NO, on, CASH_KIND, currency, leg, position, 0, 0, number, amount_minor))
+        yield Row("balance", (number, currency, amount_minor))
 
 
 def party_no(kind: BookKind, party: str, house: HouseFacts) -> int:
@@ -252,9 +259,7 @@ def touched_by(account: LedgerAccount, house: HouseFacts, fact: Sequence[Any], p
     if tag in ("suspect", "cleared", "account", "unmatched"):
         return ()
     account.terms.clear()
-    if tag == "aor":
-        first = months.number_of(date.fromisoformat(fact[3]))
-    elif tag in ("active", "price"):
+    if tag in ("aor", "active", "price"):
         first = months.number_of(date.fromisoformat(fact[3]))
     elif tag == "renewed":
         first = months.number_of(date.fromisoformat(fact[2]))
@@ -300,70 +305,70 @@ def _first_month(change: Sequence[Any]) -> int:
 
 def settle(
     account: LedgerAccount, house: HouseFacts, cell: Cell, position: int, book_of: Callable[[str], int]
-) -> list[Leg]:
-    """What the cell is worth at a position less what was posted for it: the legs of one balanced posting."""
+) -> list[LegFields]:
+    """What the cell is worth at a position less what was posted for it: one balanced posting, its legs in order."""
     before = account.posted.get(cell)
     if before is None and not account.fresh:
         before = legs_of(release_1.rate(account.facts, house, cell, position - 1, {}), book_of)
     items = release_1.rate(account.facts, house, cell, position, account.terms)
     after = account.posted[cell] = legs_of(items, book_of)
-    if not before:
-        return [leg for leg in after if leg.amount_minor]
-    return _difference(before, after)
+    legs = _difference(before, after) if before else [leg for leg in after if leg[AMOUNT]]
+    legs.sort()
+    return legs
 
 
-def legs_of(items: Iterable[Item], book_of: Callable[[str], int]) -> tuple[Leg, ...]:
+def legs_of(items: Iterable[Item], book_of: Callable[[str], int]) -> list[LegFields]:
     """Every share of every item, and what it is balanced against: the vendor that pays."""
-    legs: list[Leg] = []
-    for item in items:
-        item_no, line, received, shares, _, _ = item
-        for share in shares:
-            legs.append(Leg(item_no, line, share[1], book_of(share[0]), share[2]))
+    legs: list[LegFields] = []
+    for item_no, line, received, shares, _, _ in items:
+        for payee, role, amount_minor, _, _ in shares:
+            legs.append((item_no, line, role, book_of(payee), amount_minor))
         for vendor, amount_minor in received:
-            legs.append(Leg(item_no, line, PAYER_ROLE, book_of(f"vendor:{vendor}"), -amount_minor))
-    return tuple(legs)
+            legs.append((item_no, line, PAYER_ROLE, book_of(f"vendor:{vendor}"), -amount_minor))
+    return legs
 
 
-def _difference(before: Sequence[Leg], after: Sequence[Leg]) -> list[Leg]:
+def _difference(before: Sequence[LegFields], after: Sequence[LegFields]) -> list[LegFields]:
     amounts: dict[tuple[int, int, int, int], int] = {}
     for leg in after:
-        amounts[leg[:4]] = amounts.get(leg[:4], 0) + leg.amount_minor
+        amounts[leg[:4]] = amounts.get(leg[:4], 0) + leg[AMOUNT]
     for leg in before:
-        amounts[leg[:4]] = amounts.get(leg[:4], 0) - leg.amount_minor
-    return [Leg(*key, amount) for key, amount in amounts.items() if amount]
+        amounts[leg[:4]] = amounts.get(leg[:4], 0) - leg[AMOUNT]
+    return [(*key, amount) for key, amount in amounts.items() if amount]
 
 
-def journal_rows(position: int, cell: Cell, legs: list[Leg]) -> Iterator[Row]:
-    """The rows of one posting, its legs numbered in the order of item, role and ledger account."""
+def journal_rows(position: int, cell: Cell, legs: Iterable[LegFields]) -> Iterator[Row]:
+    """The rows of one posting, its legs numbered in their order."""
     on = months.last_day(cell.month)
-    for leg_no, leg in enumerate(sorted(legs), start=1):
-        yield Row(
-            "journal",
-            (position, cell.account_no, on, cell.kind, cell.currency, leg_no, *leg),
-        )
-        yield Row("balance", (leg.book, cell.currency, leg.amount_minor))
+    for leg_no, leg in enumerate(legs, start=1):
+        yield Row("journal", (position, cell.account_no, on, cell.kind, cell.currency, leg_no, *leg))
+        yield Row("balance", (leg[BOOK], cell.currency, leg[AMOUNT]))
 
 
 # -- one account from its first fact to its last
+
+Changes = Mapping[str, Sequence[tuple[int, Sequence[Any]]]]
+"""The changes in the house with their positions, by the subject that they concern."""
 
 
 def post_account(
     account_no: int,
     facts: Sequence[tuple[int, Sequence[Any]]],
     house: HouseFacts,
-    changes_of: Mapping[str, Sequence[tuple[int, Sequence[Any]]]],
+    changes_of: Changes,
     book_of: Callable[[str], int],
-) -> Iterator[tuple[int, Cell, list[Leg]]]:
+) -> Iterator[tuple[int, Cell, list[LegFields]]]:
     """All postings of one account, in order of position: what ``Ledger`` posts for it event by event.
 
     ``house`` knows everything already; ``changes_of`` are its changes by the subject that they concern.
     """
     account = LedgerAccount(AccountFacts(account_no), fresh=True)
-    for position, group in _by_position(_with_changes(account_no, facts, house, changes_of)):
+    learn = account.facts.learn
+    for position, group in groupby(_with_changes(account_no, facts, house, changes_of), POSITION):
         touched: set[Cell] = set()
-        for own, fact in group:
+        for _, own, fact in group:
             if own:
-                account.facts.learn(position, fact)
+                learn(position, fact)
                 touched.update(touched_by(account, house, fact, position))
             else:
                 touched.update(touched_by_change(account, house, fact, position))
@@ -374,33 +379,19 @@ def post_account(
 
 
 _Merged = tuple[int, bool, Sequence[Any]]
+POSITION = itemgetter(0)
 
 
 def _with_changes(
-    account_no: int,
-    facts: Sequence[tuple[int, Sequence[Any]]],
-    house: HouseFacts,
-    changes_of: Mapping[str, Sequence[tuple[int, Sequence[Any]]]],
+    account_no: int, facts: Sequence[tuple[int, Sequence[Any]]], house: HouseFacts, changes_of: Changes
 ) -> list[_Merged]:
     """The account's own facts and the changes in the house that can touch it, in order of position."""
     merged: list[_Merged] = [(position, True, fact) for position, fact in facts]
     if account_no > 0:
-        agents: set[str] = set()
-        vendors: set[str] = set()
-        for _, fact in facts:
-            if fact[0] == "aor":
-                agents.update(agent for agent, _ in fact[2])
-            elif fact[0] == "account":
-                vendors.add(fact[2])
-            elif fact[0] == "payer":
-                vendors.add(fact[1])
-            elif fact[0] == "service":
-                vendors.add(fact[3])
         first = facts[0][0]
-        subjects = [*(f"agent:{agent}" for agent in agents), *(f"vendor:{vendor}" for vendor in vendors)]
         changes = {
             (position, id(change)): change
-            for subject in subjects
+            for subject in _subjects(facts)
             for position, change in changes_of.get(subject, ())
             if position > first
         }
@@ -410,26 +401,28 @@ def _with_changes(
     return merged
 
 
-def _by_position(merged: Sequence[_Merged]) -> Iterator[tuple[int, list[tuple[bool, Sequence[Any]]]]]:
-    group: list[tuple[bool, Sequence[Any]]] = []
-    current = 0
-    for position, own, fact in merged:
-        if position != current:
-            if group:
-                yield current, group
-            current, group = position, []
-        group.append((own, fact))
-    if group:
-        yield current, group
+def _subjects(facts: Iterable[tuple[int, Sequence[Any]]]) -> set[str]:
+    """Every agent that was ever named on the account and every vendor that may ever pay for it."""
+    subjects: set[str] = set()
+    for _, fact in facts:
+        match fact[0]:
+            case "aor":
+                subjects.update(f"agent:{agent}" for agent, _ in fact[2])
+            case "account":
+                subjects.add(f"vendor:{fact[2]}")
+            case "payer":
+                subjects.add(f"vendor:{fact[1]}")
+            case "service":
+                subjects.add(f"vendor:{fact[3]}")
+    return subjects
 
 
 def changes_by_subject(house: HouseFacts) -> dict[str, list[tuple[int, Sequence[Any]]]]:
     """The changes in the house by whom they concern: an agent and everybody below it, or a vendor."""
     found: dict[str, list[tuple[int, Sequence[Any]]]] = {}
     for position, change in house.changes:
-        if change[0] in ("reported", "products"):
-            if change[0] == "products" or house.pays_by_service_month:
-                found.setdefault(f"vendor:{change[1]}", []).append((position, change))
+        if change[0] == "products" or (change[0] == "reported" and house.pays_by_service_month):
+            found.setdefault(f"vendor:{change[1]}", []).append((position, change))
         for agent in house.concerned(change):
             found.setdefault(f"agent:{agent}", []).append((position, change))
     return found

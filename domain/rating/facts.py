@@ -168,7 +168,8 @@ class AccountFacts:
     account: str = ""
     vendor: str = ""
     unmatched_because: str = ""
-    payers: set[str] = field(default_factory=set)
+    payers: dict[str, int] = field(default_factory=dict)
+    """By vendor that may pay for the account: the first position at which it was known to."""
     designations: list[Designation] = field(default_factory=list)
     services: dict[str, Service] = field(default_factory=dict)
     lines: dict[tuple[int, int, str], list[Line]] = field(default_factory=dict)
@@ -194,19 +195,19 @@ class AccountFacts:
         """The months in which the service was in force and on which a vendor of the account has reported."""
         return [
             month
-            for vendor in self.payers
+            for vendor, since in self.payers.items()
             for month, position in house.reported.get(vendor, {}).items()
-            if position <= known and service.in_force(month, known)
+            if max(since, position) <= known and service.in_force(month, known)
         ]
 
 
 def _account(facts: AccountFacts, position: int, fact: Sequence[Any]) -> None:
     facts.account, facts.vendor = fact[1], fact[2]
-    facts.payers.add(fact[2])
+    facts.payers.setdefault(fact[2], position)
 
 
 def _payer(facts: AccountFacts, position: int, fact: Sequence[Any]) -> None:
-    facts.payers.add(fact[1])
+    facts.payers.setdefault(fact[1], position)
 
 
 def _unmatched(facts: AccountFacts, position: int, fact: Sequence[Any]) -> None:
@@ -236,7 +237,7 @@ def _service(facts: AccountFacts, position: int, fact: Sequence[Any]) -> None:
     if renewed_on:
         service.terms.append(Dated(position, date.fromisoformat(renewed_on), 0))
     facts.services[service.name] = service
-    facts.payers.add(vendor)
+    facts.payers.setdefault(vendor, position)
 
 
 def _active(facts: AccountFacts, position: int, fact: Sequence[Any]) -> None:

@@ -344,7 +344,10 @@ def _clawed_back(split: Split, service: Service, cell: Cell, known: int) -> list
 
 
 def _reported(account: AccountFacts, house: HouseFacts, month: int, known: int) -> bool:
-    return any(house.reported.get(vendor, {}).get(month, known + 1) <= known for vendor in account.payers)
+    return any(
+        max(since, house.reported.get(vendor, {}).get(month, NEVER)) <= known
+        for vendor, since in account.payers.items()
+    )
 
 
 def _received(lines: list[Line]) -> tuple[tuple[str, int], ...]:
