@@ -209,12 +209,21 @@ class ChangeAgentOfRecord(_NamesAgents, Command, do="change_agent_of_record"):
         return Streams((account_stream(self.account),), _agent_streams(self.agents))
 
 
+def _proposal(account: str, service: str | None, known: Mapping[str, Any]) -> str | None:
+    state: Account = known[account_stream(account)]
+    version = state.proposed_at.get(service)
+    return f"{account_stream(account)}@{version}" if version else None
+
+
 class ApproveAgentOfRecordChange(Command, do="approve_agent_of_record_change"):
     account: AccountId
     service: ServiceId | None = None
 
     def streams(self, known: Mapping[str, Any]) -> Streams:
         return Streams((account_stream(self.account),))
+
+    def cause(self, versions: Mapping[str, int], known: Mapping[str, Any]) -> str | None:
+        return _proposal(self.account, self.service, known)
 
 
 class RejectAgentOfRecordChange(Command, do="reject_agent_of_record_change"):
@@ -224,6 +233,9 @@ class RejectAgentOfRecordChange(Command, do="reject_agent_of_record_change"):
 
     def streams(self, known: Mapping[str, Any]) -> Streams:
         return Streams((account_stream(self.account),))
+
+    def cause(self, versions: Mapping[str, int], known: Mapping[str, Any]) -> str | None:
+        return _proposal(self.account, self.service, known)
 
 
 AccountCommand = (
@@ -297,12 +309,19 @@ class Account:
     agents: Mapping[str | None, tuple[Weighted, ...]] = field(default_factory=dict)
     """The last named agents of record: of the account under None, of single services under their id."""
     proposed: Mapping[str | None, AgentOfRecordChangeProposed] = field(default_factory=dict)
+    proposed_at: Mapping[str | None, int] = field(default_factory=dict)
+    """The version at which the last change was proposed, by scope."""
+    version: int = 0
 
 
 EMPTY = Account()
 
 
 def evolve(account: Account, event: AccountEvent) -> Account:
+    return replace(_evolve(account, event), version=account.version + 1)
+
+
+def _evolve(account: Account, event: AccountEvent) -> Account:
     match event:
         case AccountOpened():
             return replace(account, opened=event, aliases=event.aliases)
@@ -319,7 +338,11 @@ def evolve(account: Account, event: AccountEvent) -> Account:
         case AgentOfRecordDesignated():
             return replace(account, agents={**account.agents, event.service: event.agents})
         case AgentOfRecordChangeProposed():
-            return replace(account, proposed={**account.proposed, event.service: event})
+            return replace(
+                account,
+                proposed={**account.proposed, event.service: event},
+                proposed_at={**account.proposed_at, event.service: account.version + 1},
+            )
         case AgentOfRecordChangeRejected():
             return replace(account, proposed=_without(account.proposed, event.service))
         case AgentOfRecordChanged():

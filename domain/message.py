@@ -235,6 +235,15 @@ class Command(Model):
         """The streams to load; asked again while an answer names streams that are not known yet."""
         raise NotImplementedError
 
+    def cause(self, versions: Mapping[StreamId, int], known: Mapping[StreamId, Any]) -> str | None:
+        """The earlier event (``stream@version``) that this command answers: an approval answers a proposal."""
+        return None
+
+
+def last_event(stream: StreamId, versions: Mapping[StreamId, int]) -> str | None:
+    """The id of the last event of a stream, None while it is empty."""
+    return f"{stream}@{versions[stream]}" if versions.get(stream) else None
+
 
 @dataclass(frozen=True)
 class Issued:

@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal, assert_never
 from pydantic import Field
 
 from domain.ids import AgentId, Because, PayRunId, agent_stream, pay_run_stream, payouts_stream
-from domain.message import Actor, Command, Context, Event, Model, Refused, Streams
+from domain.message import Actor, Command, Context, Event, Model, Refused, Streams, last_event
 from domain.money import Currency, show
 
 
@@ -149,6 +149,9 @@ class ApprovePayRun(Command, do="approve_pay_run"):
     def streams(self, known: Mapping[str, Any]) -> Streams:
         return Streams((pay_run_stream(self.pay_run),))
 
+    def cause(self, versions: Mapping[str, int], known: Mapping[str, Any]) -> str | None:
+        return last_event(pay_run_stream(self.pay_run), versions)
+
 
 def _run_and_payouts(pay_run: str, known: Mapping[str, Any]) -> Streams:
     run: PayRun = known.get(pay_run_stream(pay_run), EMPTY_RUN)
@@ -163,6 +166,9 @@ class WithdrawPayRun(Command, do="withdraw_pay_run"):
     def streams(self, known: Mapping[str, Any]) -> Streams:
         return _run_and_payouts(self.pay_run, known)
 
+    def cause(self, versions: Mapping[str, int], known: Mapping[str, Any]) -> str | None:
+        return last_event(pay_run_stream(self.pay_run), versions)
+
 
 class ReleasePayRun(Command, do="release_pay_run"):
     pay_run: PayRunId
@@ -170,6 +176,9 @@ class ReleasePayRun(Command, do="release_pay_run"):
 
     def streams(self, known: Mapping[str, Any]) -> Streams:
         return _run_and_payouts(self.pay_run, known)
+
+    def cause(self, versions: Mapping[str, int], known: Mapping[str, Any]) -> str | None:
+        return last_event(pay_run_stream(self.pay_run), versions)
 
 
 class SettlePayout(Command, do="settle_payout"):
@@ -193,6 +202,9 @@ class ReturnPayout(Command, do="return_payout"):
 
     def streams(self, known: Mapping[str, Any]) -> Streams:
         return Streams((payouts_stream(self.agent),))
+
+    def cause(self, versions: Mapping[str, int], known: Mapping[str, Any]) -> str | None:
+        return last_event(payouts_stream(self.agent), versions)
 
 
 PayRunCommand = ProposePayRun | ApprovePayRun | WithdrawPayRun | ReleasePayRun | SettlePayout

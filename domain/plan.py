@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal, assert_never
 from pydantic import ConfigDict, Field
 
 from domain.ids import AccountId, CategoryId, PlanId, ProductId, ServiceId, Slug, VendorId, plan_stream
-from domain.message import Actor, Command, Context, Event, Model, Refused, Streams
+from domain.message import Actor, Command, Context, Event, Model, Refused, Streams, last_event
 from domain.money import Currency, Minor, Rate
 
 ChargeKind = Literal["recurring", "usage", "one-time", "spiff"]
@@ -219,6 +219,9 @@ class PublishPlanVersion(Command, do="publish_plan_version"):
     def streams(self, known: Mapping[str, Any]) -> Streams:
         return Streams((plan_stream(self.plan),))
 
+    def cause(self, versions: Mapping[str, int], known: Mapping[str, Any]) -> str | None:
+        return last_event(plan_stream(self.plan), versions)
+
 
 class WithdrawPlanVersion(Command, do="withdraw_plan_version"):
     plan: PlanId
@@ -227,6 +230,9 @@ class WithdrawPlanVersion(Command, do="withdraw_plan_version"):
 
     def streams(self, known: Mapping[str, Any]) -> Streams:
         return Streams((plan_stream(self.plan),))
+
+    def cause(self, versions: Mapping[str, int], known: Mapping[str, Any]) -> str | None:
+        return last_event(plan_stream(self.plan), versions)
 
 
 PlanCommand = ProposePlanVersion | PublishPlanVersion | WithdrawPlanVersion

@@ -14,7 +14,7 @@ from typing import Annotated, Any, assert_never
 from pydantic import Field
 
 from domain.ids import Key, ReceiptId, VendorId, receipt_stream, statement_stream, vendor_stream
-from domain.message import Command, Context, Event, Model, Refused, Streams
+from domain.message import Command, Context, Event, Model, Refused, Streams, last_event
 from domain.money import Currency, Minor
 from domain.vendor import CurrencyWrong, contracted
 from domain.vendor_statement import VendorStatement, VendorStatementMatched, matched_event, received
@@ -77,6 +77,9 @@ class MatchReceipt(Command, do="match_receipt"):
             return Streams((receipt_stream(self.receipt),))
         vendor = receipt.money.vendor
         return Streams((receipt_stream(self.receipt), *(statement_stream(vendor, s.number) for s in self.statements)))
+
+    def cause(self, versions: Mapping[str, int], known: Mapping[str, Any]) -> str | None:
+        return last_event(receipt_stream(self.receipt), versions)
 
 
 ReceiptCommand = ReceiveMoney | MatchReceipt

@@ -14,7 +14,7 @@ from typing import Any, assert_never
 
 from domain.account import AccountAliasAdded, Alias, answers_to, opened
 from domain.ids import AccountId, Because, Printed, VendorId, account_stream, suspense_stream
-from domain.message import Actor, Command, Context, Event, Refused, Streams
+from domain.message import Actor, Command, Context, Event, Refused, Streams, last_event
 from domain.months import Month
 
 # -- events
@@ -71,6 +71,9 @@ class ApprovePlacement(Command, do="approve_placement"):
         taught = (account_stream(suspense.proposed.account),) if suspense.proposed else ()
         return Streams((suspense_stream(self.vendor, self.number), *taught))
 
+    def cause(self, versions: Mapping[str, int], known: Mapping[str, Any]) -> str | None:
+        return last_event(suspense_stream(self.vendor, self.number), versions)
+
 
 class RejectPlacement(Command, do="reject_placement"):
     vendor: VendorId
@@ -79,6 +82,9 @@ class RejectPlacement(Command, do="reject_placement"):
 
     def streams(self, known: Mapping[str, Any]) -> Streams:
         return Streams((suspense_stream(self.vendor, self.number),))
+
+    def cause(self, versions: Mapping[str, int], known: Mapping[str, Any]) -> str | None:
+        return last_event(suspense_stream(self.vendor, self.number), versions)
 
 
 SuspenseCommand = ProposePlacement | ApprovePlacement | RejectPlacement

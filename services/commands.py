@@ -135,7 +135,7 @@ class Commands:
             evidence=issued.evidence,
             command_id=issued.command_id,
             correlation_id=issued.command_id,
-            causation_id=issued.because,
+            causation_id=issued.because or _cause(issued, states),
         )
         events = [
             NewEvent(stream, states[stream][0] + offset, event, envelope)
@@ -185,6 +185,11 @@ class Commands:
             for event in events:
                 state = house.evolve(stream, state, event)
             self._remembered[stream] = (version + len(events), state)
+
+
+def _cause(issued: Issued, states: Mapping[StreamId, Folded]) -> str | None:
+    versions = {stream: version for stream, (version, _) in states.items()}
+    return issued.command.cause(versions, {stream: state for stream, (_, state) in states.items()})
 
 
 def _same_command(earlier: CommandResult, digest: str) -> CommandResult:

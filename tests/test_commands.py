@@ -9,6 +9,15 @@ import pytest
 
 from adapters.memory import MemoryLog
 from domain import house
+from domain.account import (
+    AddAlias,
+    AgentOfRecordChanged,
+    AgentOfRecordChangeProposed,
+    Alias,
+    ApproveAgentOfRecordChange,
+    ChangeAgentOfRecord,
+    Weighted,
+)
 from domain.agent import AgentAlreadyRecruited, AgentRecruited, RecruitAgent
 from domain.calendar import DayOpened, OpenDay
 from domain.customer import CustomerAlreadyOnboarded, CustomerOnboarded, OnboardCustomer
@@ -16,10 +25,11 @@ from domain.ids import StreamId, agent_stream
 from domain.log import CommandResult, NewEvent, StreamMoved
 from domain.message import Actor, Command, Envelope, Issued, NoDayOpen, Refused
 from domain.payout import ProposePayRun
+from domain.plan import ProposePlanVersion, PublishPlanVersion
 from domain.vendor_statement import ReceiveStatement
 from services import commands as service
 from services.commands import ATTEMPTS, CommandIdReused, Commands, DayHasPassed, TooBusy
-from tests.spec import ANN, BOB, DAY, LUMEN, PLAN, Given, actor, agent, given, letter
+from tests.spec import ANN, BOB, BOOK, DAY, LUMEN, PLAN, Given, actor, agent, given, letter, said
 
 ONBOARD = OnboardCustomer(customer="alder-foods")
 TUESDAY = date(2026, 1, 6)
@@ -329,3 +339,27 @@ def test_every_refusal_is_tested() -> None:
     assert len(refusals) > 50
     untested = sorted(refusals - _asserted())
     assert not untested, f"no test is refused with {', '.join(untested)}; test each exactly at its limit"
+
+
+# -- because of which earlier event
+
+
+def test_an_approval_names_the_proposal_that_it_answers() -> None:
+    house = given(BOOK)
+    house.given(
+        ChangeAgentOfRecord(account="ACC-1", agents=(Weighted(agent="summit"),), effective_on=date(2025, 12, 1)),
+        AddAlias(account="ACC-1", alias=Alias(vendor="lumen", number="00-4217")),
+        said(ApproveAgentOfRecordChange(account="ACC-1"), by=BOB),
+    )
+    proposed, changed = (
+        next(r for r in house.log.events if isinstance(r.event, kind))
+        for kind in (AgentOfRecordChangeProposed, AgentOfRecordChanged)
+    )
+    assert changed.envelope.causation_id == proposed.event_id
+
+
+def test_what_a_command_says_it_is_because_of_goes_before_what_it_answers() -> None:
+    house = given(ProposePlanVersion(plan="gold"))
+    command = Issued("c-9", Actor(subject=BOB), PublishPlanVersion(plan="gold"), because="board:2026-01-05")
+    house.commands.handle(command)
+    assert house.log.events[-1].envelope.causation_id == "board:2026-01-05"
