@@ -17,7 +17,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, Literal, assert_never
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from domain import months
 from domain.ids import Key, Printed, ProductId, ReceiptId, VendorId, statement_stream, vendor_stream
@@ -115,6 +115,16 @@ class ReceiveStatement(Command, do="receive_statement"):
     file_digest: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")] | None = None
     lines: tuple[StatementLine, ...] = ()
     effective_on: date | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _number_lines(cls, value: Any) -> Any:
+        """Lines without numbers are numbered as they come."""
+        lines = value.get("lines") if isinstance(value, dict) else None
+        if isinstance(lines, list) and not any(isinstance(ln, dict) and "line" in ln for ln in lines):
+            numbered = [{"line": n, **ln} if isinstance(ln, dict) else ln for n, ln in enumerate(lines, start=1)]
+            return {**value, "lines": numbered}
+        return value
 
     def streams(self, known: Mapping[str, Any]) -> Streams:
         return Streams((statement_stream(self.vendor, self.number),), (vendor_stream(self.vendor),))

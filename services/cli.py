@@ -408,15 +408,17 @@ def to_minor_units(text: str, currency: str) -> str:
 
 def _audit(participant: str, *, json: bool) -> None:
     with opened_house() as opened:
-        rows = opened.queries().audit(participant)
+        queries = opened.queries()
+        rows = [{**row, "recorded_on": queries.day_of(row["position"])} for row in queries.audit(participant)]
         names = Parties(opened.database).names()
     if json:
-        render.as_json([dict(row) for row in rows])
+        render.as_json(rows)
         return
     console.print(f"[bold]{participant}[/bold]{' — ' + names[participant] if participant in names else ''}")
     columns = [column.name for column in audit_trail.tables[0].columns]
     for row in rows:
-        console.print(audit_trail.render([row[column] for column in columns]), markup=False, soft_wrap=True)
+        told = audit_trail.render([row[column] for column in columns])
+        console.print(f"{row['recorded_on']}  {told}", markup=False, soft_wrap=True)
 
 
 @audit_app.command("deal")

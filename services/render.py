@@ -92,11 +92,17 @@ def explained(found: Explained, happened: Iterable[tuple[int, str]]) -> None:
         f"[bold]{show(entry.amount_minor, entry.currency)} {entry.currency}[/bold] to {found.book}{where}, "
         f"posted at position {entry.position} ({found.recorded_on})"
     )
-    for part in found.reason.split("; "):
-        console.print(f"  {part}")
+    now, less, before = found.reason.partition("; less ")
+    for part in now.split("; "):
+        console.print(Text(f"  {part}"))
+    if less:
+        posted, _, why = before.partition(" (")
+        console.print(f"[bold]less {posted}[/bold]")
+        for part in why.removesuffix(")").split("; "):
+            console.print(Text(f"  {part}"))
     console.print("[bold]the events behind it[/bold]")
     for position, sentence in happened:
-        console.print(f"  {position:>6}  {sentence}")
+        console.print(Text(f"  {position:>6}  {sentence}"))
 
 
 def rows_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], title: str = "") -> None:

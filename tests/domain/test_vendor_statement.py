@@ -266,3 +266,17 @@ def test_the_same_statement_twice_has_the_same_digest() -> None:
     first, again = (Issued("c", Actor(subject="ann"), statement(line(commission=figure))) for figure in ("1.50", "1.5"))
     assert first.digest() == again.digest()
     assert json.loads(first.command.model_dump_json())["lines"][0]["commission_minor"] == "1.5"
+
+
+def test_lines_without_numbers_are_numbered_as_they_come() -> None:
+    line = {"account": "5-QXTR9941", "commission_minor": 100}
+    command = ReceiveStatement.model_validate(
+        {
+            "vendor": "lumen",
+            "number": "LU-1",
+            "statement_month": "2026-02",
+            "control_total_minor": 200,
+            "lines": [line] * 2,
+        }
+    )
+    assert [numbered.line for numbered in command.lines] == [1, 2]
