@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, ValidationError
 
-from adapters.command_file import first_fault
+from adapters.faults import first_fault
 from domain.message import Model
 from domain.money import ABSURD_MINOR, MINOR_UNITS, half_away
 from domain.vendor_statement import StatementLine

@@ -19,8 +19,9 @@ import typer
 from pydantic import ValidationError
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from adapters.command_file import FileFault, first_fault, read_commands
+from adapters.command_file import FileFault, read_commands
 from adapters.database import DatabaseUnavailable
+from adapters.faults import first_fault
 from adapters.party import Parties
 from adapters.projectors import NAMES, Poison, RebuildNeeded
 from adapters.rebuild import RebuildFailed, RebuildRunning

@@ -1,0 +1,102 @@
+"""What is wrong with a value from outside, in words: which field, what it is, and what to write instead."""
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from domain.ids import KEY, SLUG
+
+SHOWN = 60
+
+SHAPES: Mapping[str, str] = {
+    SLUG: "lower-case letters, digits and . _ -",
+    KEY: "letters, digits and . _ / # -",
+    r"^[a-z0-9][a-z0-9._:-]{0,99}$": "lower-case letters, digits and . _ : -",
+    r"^[a-z0-9][a-z0-9._@+-]{0,79}$": "lower-case letters, digits and . _ @ + -",
+    r"^[a-z0-9._@+-]+/[a-z0-9._@+-]+$": "issuer/subject",
+    r"^\S+$": "it without spaces",
+    r"^(19|20)\d\d-(0[1-9]|1[0-2])$": "a month like 2026-02",
+    r"^[A-Z]{3}$": "three capital letters like USD",
+    r"^sha256:[0-9a-f]{64}$": "sha256: and 64 hexadecimal digits",
+}
+"""What to write where a text does not fit a pattern."""
+
+
+def faults(error: ValidationError, given: Any = None) -> list[str]:
+    """Every fault of a validation, each as one clause. ``given`` is what was validated: its fields name the path."""
+    return [_clause(fault, _path(fault["loc"], given)) for fault in error.errors(include_url=False)]
+
+
+def first_fault(error: ValidationError, given: Any = None) -> str:
+    """The first fault of a validation, as one clause, and how many more there are."""
+    first, *more = faults(error, given)
+    return f"{first} (and {len(more)} more)" if more else first
+
+
+def _path(loc: Sequence[int | str], given: Any) -> str:
+    """Where the fault is, in the words of who wrote it: names of variants, which nobody wrote, are left out."""
+    parts: list[str] = []
+    here = given
+    for part in loc:
+        inside = isinstance(here, Mapping)
+        if inside and part not in here and part is not loc[-1]:
+            continue
+        parts.append(str(part))
+        if inside or (isinstance(here, Sequence) and isinstance(part, int) and not isinstance(here, str)):
+            here = here.get(part) if isinstance(here, Mapping) else here[part]
+    return ".".join(parts)
+
+
+def _clause(fault: ErrorDetails, at: str) -> str:
+    kind, value = fault["type"], fault["input"]
+    field = f"field {at}" if at else "the whole"
+    if kind == "extra_forbidden":
+        return f"there is no field {at}; take it out or correct its name"
+    if kind == "missing":
+        return f"{field} is missing; add it"
+    if kind in ("union_tag_not_found", "union_tag_invalid"):
+        return _variant(fault, field)
+    if kind == "string_type":
+        return f"{field}: {_shown(value)} is not text; write it in quotes"
+    if kind.startswith("date_"):
+        return f"{field}: {_shown(value)} is not a date; write it like 2026-02-20"
+    if kind in ("model_type", "dict_type", "model_attributes_type"):
+        return f"{field} is not a list of fields with values"
+    if kind == "string_pattern_mismatch" and fault["ctx"]["pattern"] in SHAPES:
+        return f"{field}: {_shown(value)} does not fit; write {SHAPES[fault['ctx']['pattern']]}"
+    if kind == "value_error":
+        return f"{field}: {_in_full(str(fault['ctx']['error']), value)}"
+    message = fault["msg"].removeprefix("Input ")
+    return f"{field}: {message[:1].lower()}{message[1:]}, but is {_shown(value)}"
+
+
+def _variant(fault: ErrorDetails, field: str) -> str:
+    """A value that could be one of several kinds, and does not say which."""
+    wanted = fault["ctx"]
+    field = f"{field}.{wanted['discriminator'].strip(chr(39))}"
+    if "expected_tags" not in wanted:
+        return f"{field} is missing; add it"
+    *others, last = re.findall(r"'([^']+)'", wanted["expected_tags"])
+    return f"{field}: there is no {wanted['tag']!r}; write {', '.join(others)}{' or ' if others else ''}{last}"
+
+
+def _in_full(message: str, value: Any) -> str:
+    """The domain's own sentence, with the value in it."""
+    message = re.sub(r"Decimal\('([^']*)'\)", r"\1", message)
+    if isinstance(value, Mapping | list | tuple):
+        return message
+    if len(str(value)) > SHOWN:
+        return message.replace(str(value), f"{str(value)[:SHOWN]}…")
+    return message if str(value) in message or repr(value) in message else f"{message}, but is {_shown(value)}"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, date):
+        return value.isoformat()
+    text = str(value) if isinstance(value, Decimal) else repr(value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
