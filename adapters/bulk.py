@@ -1,0 +1,246 @@
+"""The ledger of many accounts at once, by a process of its own: facts in, journal rows out, account by account.
+
+A worker is started by ``adapters.rebuild`` as ``python -m adapters.bulk``. It reads its task, then ranges of account
+numbers, each a line of JSON, and answers each range with its sums, or with why it failed. When its input ends it ends;
+so no worker outlives its parent by more than the range that it is at. It holds the facts of the house and of one
+account at a time.
+"""
+
+import gc
+import sys
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import date
+from resource import RUSAGE_SELF, getrusage
+from struct import Struct
+from time import process_time
+from typing import Any, NamedTuple
+
+import orjson
+import psycopg
+from psycopg import sql
+
+from domain import months
+from domain.rating.facts import CASH_NO, HOUSE_NO, Cell, HouseFacts
+from projections.ledger import AMOUNT, BOOK, JOURNAL, LegFields, cash_rows, changes_by_subject, payee_book, post_account
+
+READ_ACCOUNTS = 100
+SORT_MEMORY = "64MB"
+COLLECT_AFTER = 200_000
+"""Objects between two looks for cycles, of which rating makes none."""
+
+Sums = defaultdict[tuple[int, str], int]
+"""By ledger account and currency, in minor units."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """``conninfo`` is of the projector's role and may hold a password: it is sent through a pipe, never shown."""
+
+    conninfo: str
+    facts_schema: str
+    ledger_schema: str
+    journal_oid: int
+    """The very table to fill: a worker whose parent was killed must not write into that of the next rebuild."""
+    upto: int
+    """The last position of facts to read."""
+
+
+class Range(NamedTuple):
+    """Partitions of facts from ``first`` to ``last``, both included, with the number of their facts."""
+
+    first: int
+    last: int
+    facts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What a range gave: sums of the copied rows by ledger account and currency, and what it took."""
+
+    rows: int
+    sums: list[tuple[int, str, int]]
+    cpu_seconds: float
+    peak_kib: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """What a range could not give, in one sentence."""
+
+    reason: str
+
+
+# -- journal rows as COPY reads them
+
+_COPY_HEAD = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
+_COPY_END = b"\xff\xff"
+_CODES = {"bigint": "q", "integer": "i", "smallint": "h", "date": "i", "text": "3s"}
+"""How values are packed; the only text of the journal is a currency of three letters."""
+_POSTING_COLUMNS = 5
+"""Position, account, day, kind and currency are the same for all rows of one posting."""
+_DAY_ZERO = date(2000, 1, 1).toordinal()
+
+
+def _packer(types: Sequence[str], prefix: str = "") -> Struct:
+    """Each value after its length in bytes."""
+    return Struct(">" + prefix + "".join("i" + _CODES[type_] for type_ in types))
+
+
+_types = [column.type for column in JOURNAL.columns]
+_posting = _packer(_types[:_POSTING_COLUMNS], prefix="h").pack
+_leg = _packer(_types[_POSTING_COLUMNS:]).pack
+
+
+def pack_posting(position: int, account_no: int, day: int, kind: int, currency: bytes) -> bytes:
+    """The beginning of every row of one posting; ``day`` counts from 2000-01-01."""
+    return _posting(len(_types), 8, position, 8, account_no, 4, day, 2, kind, 3, currency)
+
+
+def day_number(day: date) -> int:
+    return day.toordinal() - _DAY_ZERO
+
+
+@dataclass(slots=True)
+class _Copied:
+    """Journal rows on their way into the table, and their sums."""
+
+    copy: psycopg.Copy
+    rows: int = 0
+
+    def __post_init__(self) -> None:
+        self.copy.write(_COPY_HEAD)
+
+    def write(self, rows: list[bytes]) -> None:
+        self.rows += len(rows)
+        self.copy.write(b"".join(rows))
+
+    def end(self) -> None:
+        self.copy.write(_COPY_END)
+
+
+class _Books(dict[str, int]):
+    """The ledger account of every payee that was met."""
+
+    def __init__(self, house: HouseFacts) -> None:
+        super().__init__()
+        self.house = house
+
+    def __missing__(self, payee: str) -> int:
+        number = self[payee] = payee_book(payee, self.house)
+        return number
+
+
+def oid_of(connection: psycopg.Connection, schema: str, table: str) -> int:
+    """What tells a table from another one of the same name."""
+    row = connection.execute("SELECT to_regclass(%s)::oid", (f"{schema}.{table}",)).fetchone()
+    return int(row[0]) if row and row[0] else 0
+
+
+class Worker:
+    """Posts ranges of accounts into a bare journal."""
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self.reading = psycopg.connect(task.conninfo)
+        self.writing = psycopg.connect(task.conninfo)
+        self.reading.execute(sql.SQL("SET work_mem = {}").format(sql.Literal(SORT_MEMORY)))
+        self.house = HouseFacts()
+        for _, facts in self._accounts(Range(HOUSE_NO, HOUSE_NO, 0)):
+            for position, fact in facts:
+                self.house.learn(position, fact)
+        self.changes_of = changes_by_subject(self.house)
+        self.book_of = _Books(self.house).__getitem__
+        self.days: dict[int, int] = {}
+        self.at = HOUSE_NO
+
+    def load(self, accounts: Range) -> Loaded:
+        """Copy the journal of a range, in one transaction."""
+        sums: Sums = defaultdict(int)
+        with self.writing.transaction(), self._copied() as copied:
+            for account_no, facts in self._accounts(accounts):
+                self.at = account_no
+                if account_no == CASH_NO:
+                    copied.write(self._cash(facts, sums))
+                elif account_no != HOUSE_NO:
+                    copied.write(self._account(account_no, facts, sums))
+        peak_kib = getrusage(RUSAGE_SELF).ru_maxrss
+        return Loaded(copied.rows, [(*key, amount) for key, amount in sums.items()], process_time(), peak_kib)
+
+    @contextmanager
+    def _copied(self) -> Iterator[_Copied]:
+        journal = sql.Identifier(self.task.ledger_schema, JOURNAL.name)
+        self.writing.execute(sql.SQL("LOCK TABLE {} IN ROW EXCLUSIVE MODE").format(journal))
+        if oid_of(self.writing, self.task.ledger_schema, JOURNAL.name) != self.task.journal_oid:
+            raise LookupError("the journal is another rebuild's by now")
+        statement = sql.SQL("COPY {} FROM STDIN (FORMAT BINARY)").format(journal)
+        with self.writing.cursor() as cursor, cursor.copy(statement) as copy:
+            copied = _Copied(copy)
+            yield copied
+            copied.end()
+
+    def _accounts(self, accounts: Range) -> Iterator[tuple[int, list[tuple[int, Any]]]]:
+        """Partition by partition, its facts in order: one row and one JSON document for each partition."""
+        statement = sql.SQL(
+            "SELECT account_no, '[' || string_agg(position || ',' || body, ',' ORDER BY position, seq) || ']' "
+            "FROM {} WHERE account_no BETWEEN %s AND %s AND position <= %s GROUP BY account_no ORDER BY account_no"
+        ).format(sql.Identifier(self.task.facts_schema, "facts"))
+        with self.reading.cursor("accounts", binary=True) as cursor:
+            cursor.itersize = READ_ACCOUNTS
+            cursor.execute(statement, (accounts.first, accounts.last, self.task.upto))
+            for account_no, document in cursor:
+                flat = orjson.loads(document)
+                yield account_no, list(zip(flat[::2], flat[1::2], strict=True))
+
+    def _account(self, account_no: int, facts: list[tuple[int, Any]], sums: Sums) -> list[bytes]:
+        rows: list[bytes] = []
+        for position, cell, legs in post_account(account_no, facts, self.house, self.changes_of, self.book_of):
+            currency = cell.currency
+            posting = pack_posting(position, account_no, self._last_day(cell), cell.kind, currency.encode())
+            for leg_no, (item_no, line, role, book, amount) in enumerate(legs, start=1):
+                rows.append(posting + _leg(2, leg_no, 8, item_no, 4, line, 2, role, 8, book, 8, amount))
+                sums[book, currency] += amount
+        return rows
+
+    def _last_day(self, cell: Cell) -> int:
+        day = self.days.get(cell.month)
+        if day is None:
+            day = self.days[cell.month] = day_number(months.last_day(cell.month))
+        return day
+
+    def _cash(self, facts: Iterable[tuple[int, Any]], sums: Sums) -> list[bytes]:
+        rows: list[bytes] = []
+        for position, fact in facts:
+            for row in cash_rows(position, fact, self.house):
+                if row.table == JOURNAL.name:
+                    _, account_no, on, kind, currency, leg_no, *leg = row.values
+                    posting = pack_posting(position, account_no, day_number(on), kind, currency.encode())
+                    rows.append(posting + _packed_leg(leg_no, tuple(leg)))
+                    sums[leg[BOOK], currency] += leg[AMOUNT]
+        return rows
+
+
+def _packed_leg(leg_no: int, leg: LegFields | tuple[Any, ...]) -> bytes:
+    item_no, line, role, book, amount = leg
+    return _leg(2, leg_no, 8, item_no, 4, line, 2, role, 8, book, 8, amount)
+
+
+def main() -> None:
+    """Work until there is nothing more to read."""
+    lines = iter(sys.stdin.buffer.readline, b"")
+    worker = Worker(Task(**orjson.loads(next(lines))))
+    gc.set_threshold(COLLECT_AFTER)
+    for line in lines:
+        answer: Loaded | Failed
+        try:
+            answer = worker.load(Range(*orjson.loads(line)))
+        except Exception as error:  # whatever it is, the parent has to say it
+            answer = Failed(f"account {worker.at}: {type(error).__name__}: {' '.join(str(error).split())}")
+        sys.stdout.buffer.write(orjson.dumps(asdict(answer)) + b"\n")
+        sys.stdout.buffer.flush()
+
+
+if __name__ == "__main__":
+    main()
