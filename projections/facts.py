@@ -439,6 +439,9 @@ def _learn_placement(event: PlacementApproved, to: _Writer) -> None:
             waiting[fact[1], fact[2]] = fact
         elif fact[0] == "unline":
             waiting.pop((fact[1], fact[2]), None)
+    if waiting:  # the vendor pays for the account, also where the number is not kept as an alias
+        to.fact(account_no, "payer", event.vendor)
+        to.out.append(Row("facts_payer", (event.vendor, account_no, to.position, 0)))
     suspected = [row[2] for row in to.state.rows("facts_alias", "alike", f"{event.vendor}:{alike(event.number)}")]
     for (statement_no, line), fact in sorted(waiting.items()):
         to.fact(waiting_no[0][1], "unline", statement_no, line)

@@ -265,7 +265,10 @@ def touched_by(account: LedgerAccount, house: HouseFacts, fact: Sequence[Any], p
         first = months.number_of(date.fromisoformat(fact[2]))
     else:
         first = 0
-    return [cell for cell in facts.cells(house, position) if cell.month >= first]
+    cells = facts.cells(house, position)
+    if tag == "off":  # a month that is out of service now may have been paid without a line, and is a cell no longer
+        cells += facts.cells(house, position - 1)
+    return [cell for cell in cells if cell.month >= first]
 
 
 def _cell_of_line(facts: AccountFacts, statement_no: int, line_no: int) -> tuple[int, int, str]:
