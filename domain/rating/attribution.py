@@ -29,9 +29,14 @@ def agent_of_record(
     )
 
 
-def commission_agents(account: AccountFacts, service: Service | None, on: date, known: int) -> Designation | None:
-    """The designation whose agents are paid for a day: the agent of record's, or the former's while it stays there."""
-    name = (service.name, service.service) if service else ()
+def commission_agents(
+    account: AccountFacts, service: Service | None, on: date, known: int, printed: str | None = None
+) -> Designation | None:
+    """The designation whose agents are paid for a day: the agent of record's, or the former's while it stays there.
+
+    ``printed`` is a service that a line names and the account does not have: a letter may have named an agent for it all the same.
+    """
+    name = (service.name, service.service) if service else (printed,) if printed else ()
     named = agent_of_record(account.designations, name, on, known)
     while named is not None and named.stays_at_latest is not None:
         stays_until = _stays_until(account, service, named, known)
@@ -55,6 +60,14 @@ def _stays_until(account: AccountFacts, service: Service | None, named: Designat
         return at_latest
     renewed = services[0].renewed_after(named.effective_on, known)
     return min(at_latest, renewed) if renewed else at_latest
+
+
+def has_own_agent(account: AccountFacts, service: str | None, on: date, known: int) -> bool:
+    """Whether somebody is agent of record for the one service, besides the account's."""
+    return any(
+        d.service is not None and d.service == service and d.position <= known and d.effective_on <= on
+        for d in account.designations
+    )
 
 
 def services_differ(account: AccountFacts, on: date, known: int) -> bool:

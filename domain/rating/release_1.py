@@ -33,7 +33,7 @@ from domain.plan import (
     Rule,
     Selector,
 )
-from domain.rating.attribution import commission_agents, services_differ
+from domain.rating.attribution import commission_agents, has_own_agent, services_differ
 from domain.rating.facts import (
     NEVER,
     RECURRING,
@@ -235,8 +235,8 @@ def _rate_line(
     known: int,
     cache: TermsCache,
 ) -> Item:
-    found = terms(account, house, cell, service, line.product, line.vendor, known, cache)
-    if found.suspense_because and line.service is None:
+    found = terms(account, house, cell, service, line.product, line.vendor, known, cache, named=line.service)
+    if found.suspense_because:
         return _suspended(line, found.suspense_because)
     exact = line.commission
     total = half_away(exact)
@@ -371,16 +371,20 @@ def terms(
     cache: TermsCache,
     *,
     once: bool = False,
+    named: str | None = None,
 ) -> Terms:
-    """The compiled terms for items of one month, kind, service and product; compiled once for what is known."""
-    key = (cell.kind, cell.currency, service.name if service else None, product, vendor, once)
+    """The compiled terms for items of one month, kind, service and product; compiled once for what is known.
+
+    ``named`` is the service as a line names it, which counts where the account has no such service.
+    """
+    key = (cell.kind, cell.currency, service.name if service else named, product, vendor, once)
     compiled = cache.get(key)
     if compiled is None:
         compiled = cache[key] = []
     for (first, after), found in compiled:
         if first <= cell.month < after:
             return found
-    found = _compile(account, house, cell, service, product, vendor, known, once)
+    found = _compile(account, house, cell, service, named, product, vendor, known, once)
     compiled.append((_season(account, house, cell.month), found))
     return found
 
@@ -443,9 +447,10 @@ class _Subject(NamedTuple):
     vendor: str
     known: int
     once: bool
+    named: str | None
 
     def matches(self, selector: Selector) -> bool:
-        names = (self.service.service, self.service.name) if self.service else (None,)
+        names = (self.service.service, self.service.name) if self.service else (self.named,)
         return any(
             selector.matches(
                 name,
@@ -464,32 +469,34 @@ def _compile(
     house: HouseFacts,
     cell: Cell,
     service: Service | None,
+    named: str | None,
     product: str | None,
     vendor: str,
     known: int,
     once: bool,
 ) -> Terms:
     day = months.last_day(cell.month)
-    if service is None and services_differ(account, day, known):
-        because = "the line names no service, and the account's services have different agents"
+    if service is None and not has_own_agent(account, named, day, known) and services_differ(account, day, known):
+        what = f"a service {named} that the account does not have" if named else "no service"
+        because = f"the line names {what}, and the account's services have different agents"
         return Terms((), suspense_because=because)
-    aor = _paid_agents(account, service, cell, known, once)
+    aor = _paid_agents(account, service, named, cell, known, once)
     if aor is None:
         return Terms((), (Zero(HOUSE, f"{account.account} has no agent of record in {MONTH}"),))
     product = product or (service.product if service else None)
     category = _category(house, vendor, product, known) or (service.category if service else None)
-    subject = _Subject(account, house, cell, service, product, category, vendor, known, once)
+    subject = _Subject(account, house, cell, service, product, category, vendor, known, once, named)
     return Terms(tuple(_split(subject, aor, index) for index in range(len(aor.agents))))
 
 
 def _paid_agents(
-    account: AccountFacts, service: Service | None, cell: Cell, known: int, once: bool
+    account: AccountFacts, service: Service | None, named: str | None, cell: Cell, known: int, once: bool
 ) -> Designation | None:
     """Whom the month's money goes to. A SPIFF stays with whom it was first due to, and so does its clawback."""
     day = months.last_day(cell.month)
     start = service.activated_on(known) if service and once else None
     if start is None:
-        return commission_agents(account, service, day, known)
+        return commission_agents(account, service, day, known, named)
     later = sorted(d.position for d in account.designations if start.position < d.position <= known)
     for first_known in (start.position, *later):
         aor = commission_agents(account, service, day, first_known)
