@@ -23,13 +23,17 @@ SHAPES: Mapping[str, str] = {
     r"^(19|20)\d\d-(0[1-9]|1[0-2])$": "a month like 2026-02",
     r"^[A-Z]{3}$": "three capital letters like USD",
     r"^sha256:[0-9a-f]{64}$": "sha256: and 64 hexadecimal digits",
+    r'^[^"\r\n]*$': "a character that is no quote and no end of a line",
 }
 """What to write where a text does not fit a pattern."""
 
 
-def faults(error: ValidationError, given: Any = None) -> list[str]:
-    """Every fault of a validation, each as one clause. ``given`` is what was validated: its fields name the path."""
-    return [_clause(fault, _path(fault["loc"], given)) for fault in error.errors(include_url=False)]
+def faults(error: ValidationError, given: Any = None, names: Mapping[str, str] | None = None) -> list[str]:
+    """Every fault of a validation, each as one clause.
+
+    ``given`` is what was validated: its fields name the path. ``names`` are other names of some fields.
+    """
+    return [_clause(fault, _path(fault["loc"], given), names or {}) for fault in error.errors(include_url=False)]
 
 
 def first_fault(error: ValidationError, given: Any = None) -> str:
@@ -52,9 +56,9 @@ def _path(loc: Sequence[int | str], given: Any) -> str:
     return ".".join(parts)
 
 
-def _clause(fault: ErrorDetails, at: str) -> str:
+def _clause(fault: ErrorDetails, at: str, names: Mapping[str, str]) -> str:
     kind, value = fault["type"], fault["input"]
-    field = f"field {at}" if at else "the whole"
+    field = names.get(at) or (f"field {at}" if at else "the whole")
     if kind == "extra_forbidden":
         return f"there is no field {at}; take it out or correct its name"
     if kind == "missing":
