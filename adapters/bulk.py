@@ -156,6 +156,10 @@ class Worker:
         self.days: dict[int, int] = {}
         self.at = HOUSE_NO
 
+    def close(self) -> None:
+        self.reading.close()
+        self.writing.close()
+
     def load(self, accounts: Range) -> Loaded:
         """Copy the journal of a range, in one transaction."""
         sums: Sums = defaultdict(int)

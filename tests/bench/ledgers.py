@@ -1,0 +1,187 @@
+"""The ledger rebuilt, in lines per second, over the wall; beside the library's runner and beside ``ledger``."""
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from argparse import Namespace
+from collections.abc import Iterator
+from pathlib import Path
+from time import process_time
+from typing import Any
+
+from psycopg import sql
+
+from adapters.bulk import Range, Task, Worker
+from adapters.database import Database
+from adapters.projectors import LEDGER
+from domain.rating import release_1
+from projections import ledger
+from tests.bench.book import Size, write
+from tests.bench.library import Library
+from tests.bench.measure import Measured, interleaved, median_ratio, seconds
+from tests.bench.wall import Wall
+
+ASKED = 0.20
+ASKED_FROM_LINES = 200_000
+POSTINGS = 100_000
+RUNNER_EVENTS = 2_000
+RATED_ACCOUNTS = 1_000
+
+Rebuilt = dict[str, float]
+
+
+def run(database: Database, options: Namespace) -> list[Measured]:
+    size = Size(options.accounts, options.months)
+    bench = _Bench(database, size, options)
+    try:
+        return [*bench.rebuild(), *bench.rating(), *bench.bytes(), *bench.runner(), *bench.ledger()]
+    finally:
+        bench.wall.drop()
+
+
+class _Bench:
+    def __init__(self, database: Database, size: Size, options: Namespace) -> None:
+        self.database, self.size = database, size
+        self.workers, self.rounds = options.workers, options.rounds
+        self.writing = seconds(lambda: write(database, size))
+        self.facts = self._rebuilt("facts")
+        self.wall = Wall(database)
+        self.wall.build()
+        self.lines_a_second = 0.0
+
+    def _rebuilt(self, name: str) -> Rebuilt:
+        command = [sys.executable, "-m", "tests.bench.rebuilt", self.database.url, self.database.house, name]
+        done = subprocess.run([*command, str(self.workers)], check=True, capture_output=True, text=True)
+        found: Rebuilt = json.loads(done.stdout)
+        return found
+
+    def rebuild(self) -> Iterator[Measured]:
+        lines, runs = self.size.lines, list[Rebuilt]()
+
+        def rebuilt() -> float:
+            runs.append(self._rebuilt(LEDGER))
+            return lines / runs[-1]["seconds"]
+
+        def wall() -> float:
+            return lines / self.wall.run(lines, self.workers)
+
+        found = interleaved(self.rounds, {"wall": wall, "rebuild": rebuilt})
+        middle = {name: sorted(rates)[len(rates) // 2] for name, rates in found.items()}
+        self.lines_a_second = middle["rebuild"]
+        both = lines / (lines / middle["rebuild"] + self.facts["seconds"])
+        over_wall = median_ratio(found["rebuild"], found["wall"])
+        asked = ASKED if lines >= ASKED_FROM_LINES else None
+        of = f"wall, {self.workers} processes"
+        yield Measured("rebuild", "wall: scan, orjson.loads, COPY four rows", middle["wall"], "lines/s")
+        yield Measured("rebuild", "ledger, with indexes", middle["rebuild"], "lines/s", over_wall, of, asked)
+        yield Measured("rebuild", "facts (one process)", lines / self.facts["seconds"], "lines/s")
+        yield Measured("rebuild", "facts and ledger", both, "lines/s", both / middle["wall"], of)
+        yield Measured("rebuild", "written into the log by commands", lines / self.writing, "lines/s")
+        peak = max(max(run["parent_kib"], run["worker_kib"]) for run in [self.facts, *runs])
+        for who in ("parent", "worker"):
+            kib = max(run[f"{who}_kib"] for run in runs)
+            yield Measured("memory", f"ledger: largest {who} process", kib / 1024, "MiB")
+        yield Measured("memory", "facts: the process", self.facts["parent_kib"] / 1024, "MiB")
+        yield Measured("memory", "largest of all", peak / 1024, "MiB", note="asked: under 1,024 at 2 million lines")
+
+    def rating(self) -> Iterator[Measured]:
+        """Posting without reading and writing, and how much of it is rating; processor time."""
+        task = Task(self.database.conninfo("projector"), self.database.book, self.database.book_next, 0, 2**62)
+        worker = Worker(task)
+        limit = self._scalar(
+            f"SELECT max(account_no) FROM (SELECT DISTINCT account_no FROM {self.database.book}.facts "
+            f"WHERE account_no > 0 ORDER BY 1 LIMIT {RATED_ACCOUNTS}) AS account"
+        )
+        accounts = list(worker._accounts(Range(1, limit, 0)))
+        lines = sum(fact[0] == "line" for _, facts in accounts for _, fact in facts)
+
+        def post() -> float:
+            started = process_time()
+            for account_no, facts in accounts:
+                for _ in ledger.post_account(account_no, facts, worker.house, worker.changes_of, worker.book_of):
+                    pass
+            return float((process_time() - started) / lines * 1e6)
+
+        def post_unrated() -> float:
+            rate, remembered = release_1.rate, iter(items)
+            release_1.rate = lambda *_: next(remembered)
+            try:
+                return post()
+            finally:
+                release_1.rate = rate
+
+        items: list[Any] = []
+        rate = release_1.rate
+        release_1.rate = lambda *given: items.append(rate(*given)) or items[-1]  # type: ignore[func-returns-value]
+        try:
+            post()
+        finally:
+            release_1.rate = rate
+        found = interleaved(max(3, self.rounds), {"all": post, "unrated": post_unrated})
+        rated = sorted(a - b for a, b in zip(found["all"], found["unrated"], strict=True))[len(found["all"]) // 2]
+        yield Measured("rating", "learn, rate, post a line", sorted(found["all"])[len(found["all"]) // 2], "µs/line")
+        yield Measured("rating", "of that, rating", rated, "µs/line")
+        worker.close()
+
+    def bytes(self) -> Iterator[Measured]:
+        book, house = self.database.book, self.database.house
+        for name, table in (
+            ("events", f"{house}.house_events"),
+            ("facts", f"{book}.facts"),
+            ("journal", f"{book}.journal"),
+        ):
+            size = self._scalar(f"SELECT pg_total_relation_size('{table}')")
+            yield Measured("storage", f"{name}, with indexes", size / self.size.lines, "bytes/line")
+        rows = self._scalar(f"SELECT count(*) FROM {book}.journal")
+        yield Measured("storage", "journal rows", rows / self.size.lines, "rows/line")
+
+    def runner(self) -> Iterator[Measured]:
+        library = Library(self.database)
+        try:
+            rates = [RUNNER_EVENTS / library.project(RUNNER_EVENTS) for _ in range(self.rounds)]
+        finally:
+            library.close()
+        rate = sorted(rates)[len(rates) // 2]
+        name = "eventsourcing ProjectionRunner, one posting an event"
+        yield Measured("beside", name, rate, "postings/s", rate / self.lines_a_second, "our ledger, lines/s")
+
+    def ledger(self) -> Iterator[Measured]:
+        name = f"ledger (C++), balances of {POSTINGS:,} postings"
+        program = shutil.which("ledger")
+        if program is None:
+            yield Measured("beside", name, 0, "postings/s", note="not installed")
+            return
+        with tempfile.TemporaryDirectory() as directory:
+            path = Path(directory) / "journal.dat"
+            postings = self._write_journal(path)
+            command = [program, "-f", str(path), "--args-only", "balance"]
+            took = sorted(
+                seconds(lambda: subprocess.run(command, check=True, capture_output=True)) for _ in range(self.rounds)
+            )
+        rate = postings / took[len(took) // 2]
+        yield Measured("beside", name, rate, "postings/s", rate / self.lines_a_second, "our ledger, lines/s")
+
+    def _write_journal(self, path: Path) -> int:
+        """The first postings of the journal as ``ledger`` reads them; how many."""
+        statement = sql.SQL(
+            "SELECT position, account_no, effective_on, array_agg(book ORDER BY leg), "
+            "array_agg(amount_minor ORDER BY leg) FROM {} GROUP BY position, account_no, effective_on, kind, currency "
+            "ORDER BY position, account_no LIMIT {}"
+        ).format(sql.Identifier(self.database.book, "journal"), sql.Literal(POSTINGS))
+        postings = 0
+        with self.database.connect("reader") as connection, path.open("w") as file:
+            for position, account_no, on, books, amounts in connection.execute(statement):
+                postings += 1
+                file.write(f"{on:%Y/%m/%d} {position} {account_no}\n")
+                for book, minor in zip(books, amounts, strict=True):
+                    sign = "-" if minor < 0 else ""
+                    file.write(f"    book:{book}  ${sign}{abs(minor) // 100}.{abs(minor) % 100:02d}\n")
+                file.write("\n")
+        return postings
+
+    def _scalar(self, statement: str) -> int:
+        with self.database.connect("owner") as connection:
+            row = connection.execute(statement).fetchone()
+        return int(row[0]) if row else 0
