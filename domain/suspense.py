@@ -30,7 +30,8 @@ class PlacementProposed(Event, topic="suspense.placement_proposed"):
 
 
 class PlacementApproved(Event, topic="suspense.placement_approved"):
-    """Every line that waits under the number belongs to the account; ``service_month`` is for lines without one."""
+    """Every line that waits under the number belongs to the account; ``service_month`` is for those whose
+    month the vendor did not state."""
 
     vendor: VendorId
     number: Printed

@@ -342,6 +342,8 @@ def _learn_line(
         return
     suspense = _suspense_no(event.vendor, line.account, index, found.why, to)
     to.fact(suspense, *fact)
+    if line.month_basis != "stated":
+        to.fact(suspense, "unstated", statement_no, line.line)
     if found.looks_like is not None:
         amount = half_away(line.commission_minor)
         to.fact(found.looks_like, "suspect", statement_no, line.line, month, fact[5], fact[6], amount, line.account)
@@ -433,19 +435,22 @@ def _learn_placement(event: PlacementApproved, to: _Writer) -> None:
     account_no = to.number_of(f"account:{event.account}")
     rows = to.state.rows("facts", "account_no", waiting_no[0][1])
     waiting: dict[tuple[int, int], list[Any]] = {}
+    unstated: set[tuple[int, int]] = set()
     for row in rows:
         fact = json.loads(row[3])
         if fact[0] == "line":
             waiting[fact[1], fact[2]] = fact
         elif fact[0] == "unline":
             waiting.pop((fact[1], fact[2]), None)
+        elif fact[0] == "unstated":
+            unstated.add((fact[1], fact[2]))
     if waiting:  # the vendor pays for the account, also where the number is not kept as an alias
         to.fact(account_no, "payer", event.vendor)
         to.out.append(Row("facts_payer", (event.vendor, account_no, to.position, 0)))
     suspected = [row[2] for row in to.state.rows("facts_alias", "alike", f"{event.vendor}:{alike(event.number)}")]
     for (statement_no, line), fact in sorted(waiting.items()):
         to.fact(waiting_no[0][1], "unline", statement_no, line)
-        if event.service_month is not None:
+        if event.service_month is not None and (statement_no, line) in unstated:
             fact[4] = months.number(event.service_month)
         to.fact(account_no, *fact)
         for candidate in sorted(set(suspected)):

@@ -256,7 +256,7 @@ def touched_by(account: LedgerAccount, house: HouseFacts, fact: Sequence[Any], p
         return (Cell(facts.account_no, fact[4], fact[5], fact[6]),)
     if tag == "unline":
         return (Cell(facts.account_no, *_cell_of_line(facts, fact[1], fact[2])),)
-    if tag in ("suspect", "cleared", "account", "unmatched"):
+    if tag in ("suspect", "cleared", "unstated", "account", "unmatched"):
         return ()
     account.terms.clear()
     if tag in ("aor", "active", "price"):

@@ -34,7 +34,8 @@ def commission_agents(
 ) -> Designation | None:
     """The designation whose agents are paid for a day: the agent of record's, or the former's while it stays there.
 
-    ``printed`` is a service that a line names and the account does not have: a letter may have named an agent for it all the same.
+    ``printed`` is a service that a line names and the account does not have: a letter may have named
+    an agent for it all the same.
     """
     name = (service.name, service.service) if service else (printed,) if printed else ()
     named = agent_of_record(account.designations, name, on, known)

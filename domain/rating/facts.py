@@ -34,6 +34,7 @@ FACTS: dict[str, str] = {
     "renewed": "contract, effective_on",
     "line": "statement_no, line, vendor, month, kind, currency, commission, service, product, statement number",
     "unline": "statement_no, line: the line belongs here no longer",
+    "unstated": "statement_no, line: its service month was not stated, and stands as the vendor's lag would have it",
     "suspect": "statement_no, line, month, kind, currency, amount_minor, number: in suspense, looks like this account",
     "cleared": "statement_no, line: no longer in suspense",
     "unmatched": "vendor, number, why: what the lines of this partition wait for",
@@ -281,6 +282,10 @@ def _unline(facts: AccountFacts, position: int, fact: Sequence[Any]) -> None:
             lines[i] = line._replace(ended=position)
 
 
+def _unstated(facts: AccountFacts, position: int, fact: Sequence[Any]) -> None:
+    """Rating takes the month that stands in the line."""
+
+
 def _suspect(facts: AccountFacts, position: int, fact: Sequence[Any]) -> None:
     facts.suspects.append(Suspect(position, NEVER, *fact[1:]))
 
@@ -303,6 +308,7 @@ _ACCOUNT_FACTS = {
     "renewed": _renewed,
     "line": _line,
     "unline": _unline,
+    "unstated": _unstated,
     "suspect": _suspect,
     "cleared": _cleared,
 }
