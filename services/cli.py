@@ -130,16 +130,26 @@ def give(command: Command, by: str, command_id: str = "", *, json: bool = False)
     issued = Issued(command_id or f"cli-{uuid.uuid4()}", actor_from(by), command)
     with opened_house() as opened:
         result = opened.handle(issued)
-        opened.projectors.catch_up()
         data = _result(issued, result.first_position, result.last_position)
         if json:
             render.as_json(data)
+        _catch_up(opened)
+        if json:
             return
         queries = opened.queries(caught_up=False)
         for position in range(result.first_position, result.last_position + 1 if result.first_position else 0):
             console.print(f"{position:>6}  {queries.audit_of_position(position)}")
         if not result.first_position:
             console.print("nothing changed")
+
+
+def _catch_up(opened: House) -> None:
+    """Project what was recorded. Raises Poison, which takes back nothing of it, and says so."""
+    try:
+        opened.projectors.catch_up()
+    except Poison as poison:
+        errors.print(f"the commands are recorded, but {poison}", markup=False)
+        raise typer.Exit(1) from None
 
 
 def _result(issued: Issued, first: int, last: int) -> dict[str, Any]:
@@ -215,8 +225,8 @@ def do(
                 if not keep_going:
                     break
             bar.advance(task)
-        opened.projectors.catch_up()
-    _show_results(results, len(commands), json=json)
+        _show_results(results, len(commands), json=json)
+        _catch_up(opened)
     if refused:
         raise typer.Exit(1)
 
@@ -379,7 +389,7 @@ def import_statement(
         result = opened.handle(issued)
         with progress() as bar:
             bar.add_task("projecting", total=None)
-            opened.projectors.catch_up()
+            _catch_up(opened)
         waiting = [
             w for w in opened.queries(caught_up=False).suspense(result.last_position or 2**62) if w["vendor"] == vendor
         ]

@@ -15,6 +15,16 @@ console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
 
 
+def say(*sentences: object) -> None:
+    """Sentences, whole: brackets in them are brackets, and no line is broken where a program reads along."""
+    console.print(*sentences, markup=False, soft_wrap=True)
+
+
+def fault(sentence: str) -> None:
+    """What went wrong, on the error stream."""
+    errors.print(sentence, markup=False, soft_wrap=True)
+
+
 def as_json(data: Any) -> None:
     """Print data for a program: one JSON document, amounts in minor units."""
     text = orjson.dumps(data, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS, default=str)
@@ -56,9 +66,7 @@ def statement(data: Mapping[str, Any]) -> None:
         if rows:
             _statement_section(heading, rows)
     for zero in data["zeros"]:
-        console.print(
-            f"  [dim]0.00[/dim]  {zero['service_month']} {zero['account']} ({zero['charge_kind']}): {zero['reason']}"
-        )
+        say(f"  0.00  {zero['service_month']} {zero['account']} ({zero['charge_kind']}): {zero['reason']}")
     _sums("owed at the end", data["closing"])
 
 
