@@ -1,0 +1,682 @@
+"""Stories that hypothesis makes up: what may happen in a small house, in any order, at any date.
+
+A story is a list of happenings, short enough to read when a property fails. Each is turned into commands as somebody
+would give them; a command that the business refuses is left out of the story, and the next one is given.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+from hypothesis import strategies as st
+
+from domain import months
+from domain.account import (
+    AddAlias,
+    Alias,
+    ApproveAgentOfRecordChange,
+    ChangeAgentOfRecord,
+    DesignateAgentOfRecord,
+    EndAlias,
+    OpenAccount,
+    StaysUntilRenewal,
+    Weighted,
+)
+from domain.agent import ChangeUpline, RecruitAgent, SignAgreement, TerminateAgent
+from domain.calendar import OpenDay
+from domain.contract import (
+    ActivateService,
+    AssignService,
+    DisconnectService,
+    OrderService,
+    RenewContract,
+    RepriceService,
+    SignContract,
+)
+from domain.customer import OnboardCustomer
+from domain.message import Actor, Command, Evidence, Issued, Recorded
+from domain.money import half_away
+from domain.payout import (
+    ApprovePayRun,
+    ProposePayRun,
+    ReleasePayRun,
+    ReturnPayout,
+    SettlePayout,
+    WithdrawPayRun,
+)
+from domain.plan import (
+    CHARGE_KINDS,
+    Differential,
+    Flat,
+    MultipleOfMrcOnce,
+    Override,
+    OverridePercentOfCommission,
+    OverridePercentOfMrc,
+    PercentOfCommission,
+    PercentOfDownlineShare,
+    PercentOfMrc,
+    ProposePlanVersion,
+    PublishPlanVersion,
+    Rule,
+    Selector,
+    ServiceMonthsFrom,
+    SignedOrRenewedFrom,
+)
+from domain.receipt import ReceiveMoney
+from domain.suspense import ApprovePlacement, ProposePlacement
+from domain.vendor import ContractVendor, ListProducts, Product
+from domain.vendor_statement import ReceiveStatement, StatementLine
+from services.simulation import Simulation
+
+ANN, BOB = Actor(subject="ann"), Actor(subject="bob")
+FIRST = months.number("2026-01")
+"""Month 0 of every story; dates are given as months and days from here."""
+
+VENDORS = ("lumen", "zito")
+"""Lumen reports a month later, Zito in the same month."""
+AGENTS = ("harbor", "keystone", "summit", "delta")
+ACCOUNTS = ("A-1", "A-2", "A-3")
+CONTRACTS = ("C-1", "C-2", "C-3")
+NUMBERS = ("5-1", "5-2", "05-1", "9-9")
+"""Printed numbers: of account 1, of account 2, one that only looks like account 1's, one that nobody knows."""
+SERVICES = ("dia", "voip", "fax")
+PRODUCTS = ("dia", "ucaas", "late")
+"""The last one is listed late, if ever."""
+PLANS = ("seller", "upline")
+
+
+def day(month: int, day_of_month: int = 1) -> date:
+    return months.first_day(FIRST + month).replace(day=day_of_month)
+
+
+# -- what may happen
+
+
+@dataclass
+class Now:
+    """What a happening has to know of those before it."""
+
+    month: int = 0
+    statements: int = 0
+    pay_runs: int = 0
+    open_pay_run: str = ""
+    versions: dict[str, int] = field(default_factory=lambda: dict.fromkeys(PLANS, 1))
+    listed: bool = False
+
+    @property
+    def today(self) -> date:
+        return day(self.month, 15)
+
+
+Given = tuple[Command, Actor, Evidence | None]
+
+
+def by_ann(command: Command, letter: Evidence | None = None) -> Given:
+    return command, ANN, letter
+
+
+def by_bob(command: Command) -> Given:
+    return command, BOB, None
+
+
+@dataclass(frozen=True)
+class MonthsPass:
+    count: int
+
+    def commands(self, now: Now) -> Iterator[Given]:
+        now.month += self.count
+        yield by_ann(OpenDay(date=now.today))
+
+
+@dataclass(frozen=True)
+class Line:
+    """``month`` None: as the vendor's lag says; -1 and below: so many months before the statement's; 99: unknown."""
+
+    number: str
+    commission: str
+    kind: int = 0
+    service: str | None = None
+    product: str | None = None
+    month: int | None = None
+
+
+@dataclass(frozen=True)
+class Statement:
+    vendor: str
+    lines: tuple[Line, ...]
+
+    def commands(self, now: Now) -> Iterator[Given]:
+        now.statements += 1
+        lines = tuple(self._line(number, line, now) for number, line in enumerate(self.lines, start=1))
+        yield by_ann(
+            ReceiveStatement(
+                vendor=self.vendor,
+                number=f"S-{now.statements}",
+                statement_month=months.text(FIRST + now.month),
+                control_total_minor=sum(half_away(line.commission_minor) for line in lines),
+                lines=lines,
+            )
+        )
+
+    def _line(self, number: int, line: Line, now: Now) -> StatementLine:
+        stated = None if line.month in (None, 99) else months.text(FIRST + now.month + (line.month or 0))
+        return StatementLine(
+            line=number,
+            account=line.number,
+            service=line.service,
+            product=line.product,
+            charge_kind=CHARGE_KINDS[line.kind],
+            commission_minor=Decimal(line.commission),
+            service_month=stated,
+            month_basis="unknown" if line.month == 99 else "stated",
+        )
+
+
+@dataclass(frozen=True)
+class Letter:
+    """The customer names its agents of record; a first letter designates, a later one changes."""
+
+    account: str
+    agents: tuple[tuple[str, int], ...]
+    month: int
+    service: str | None = None
+    stays: int | None = None
+    signed: bool = True
+
+    def commands(self, now: Now) -> Iterator[Given]:
+        agents = tuple(Weighted(agent=agent, weight=weight) for agent, weight in self.agents)
+        on = day(self.month)
+        stays = StaysUntilRenewal(at_latest=day(self.stays, 10)) if self.stays is not None else None
+        letter = Evidence(signer="customer:cfo", signed_on=on - timedelta(10)) if self.signed else None
+        yield by_ann(
+            DesignateAgentOfRecord(account=self.account, service=self.service, agents=agents, effective_on=on), letter
+        )
+        yield by_ann(
+            ChangeAgentOfRecord(
+                account=self.account, service=self.service, agents=agents, commission_stays=stays, effective_on=on
+            ),
+            letter,
+        )
+        yield by_bob(ApproveAgentOfRecordChange(account=self.account, service=self.service))
+
+
+@dataclass(frozen=True)
+class NewUpline:
+    agent: str
+    upline: str | None
+    month: int
+
+    def commands(self, now: Now) -> Iterator[Given]:
+        yield by_ann(ChangeUpline(agent=self.agent, upline=self.upline, effective_on=day(self.month)))
+
+
+@dataclass(frozen=True)
+class NewAgreement:
+    agent: str
+    plan: str
+    month: int
+    minimum: int = 0
+
+    def commands(self, now: Now) -> Iterator[Given]:
+        yield by_ann(
+            SignAgreement(
+                agent=self.agent, plan=self.plan, minimum_payout_minor=self.minimum, effective_on=day(self.month, 10)
+            )
+        )
+
+
+@dataclass(frozen=True)
+class Terminated:
+    agent: str
+    month: int
+    evergreen: bool
+
+    def commands(self, now: Now) -> Iterator[Given]:
+        yield by_ann(TerminateAgent(agent=self.agent, effective_on=day(self.month, 20), evergreen=self.evergreen))
+
+
+@dataclass(frozen=True)
+class NewPlanVersion:
+    plan: str
+    by_signing: bool
+    month: int
+    rules: tuple[Rule, ...]
+    overrides: tuple[Override, ...]
+
+    def commands(self, now: Now) -> Iterator[Given]:
+        now.versions[self.plan] += 1
+        number, start = now.versions[self.plan], day(self.month)
+        applies = (
+            SignedOrRenewedFrom(**{"kind": "signed-or-renewed-from", "from": start})
+            if self.by_signing
+            else ServiceMonthsFrom(**{"from": start})
+        )
+        yield by_ann(
+            ProposePlanVersion(
+                plan=self.plan, plan_version=number, applies_to=applies, rules=self.rules, overrides=self.overrides
+            )
+        )
+        yield by_bob(PublishPlanVersion(plan=self.plan, plan_version=number))
+
+
+@dataclass(frozen=True)
+class NewService:
+    contract: str
+    service: str
+    account: str
+    product: str | None
+    mrc: int
+    active: date | None
+
+    def commands(self, now: Now) -> Iterator[Given]:
+        which = {"contract": self.contract, "service": self.service}
+        yield by_ann(OrderService(**which, product=self.product, mrc_minor=self.mrc))
+        yield by_ann(AssignService(**which, account=self.account))
+        if self.active is not None:
+            yield by_ann(ActivateService(**which, effective_on=self.active))
+
+
+@dataclass(frozen=True)
+class Activated:
+    contract: str
+    service: str
+    on: date
+
+    def commands(self, now: Now) -> Iterator[Given]:
+        yield by_ann(ActivateService(contract=self.contract, service=self.service, effective_on=self.on))
+
+
+@dataclass(frozen=True)
+class Repriced:
+    contract: str
+    service: str
+    mrc: int
+    on: date
+
+    def commands(self, now: Now) -> Iterator[Given]:
+        yield by_ann(
+            RepriceService(contract=self.contract, service=self.service, mrc_minor=self.mrc, effective_on=self.on)
+        )
+
+
+@dataclass(frozen=True)
+class Disconnected:
+    contract: str
+    service: str
+    on: date
+
+    def commands(self, now: Now) -> Iterator[Given]:
+        yield by_ann(DisconnectService(contract=self.contract, service=self.service, effective_on=self.on))
+
+
+@dataclass(frozen=True)
+class Renewed:
+    contract: str
+    on: date
+
+    def commands(self, now: Now) -> Iterator[Given]:
+        yield by_ann(RenewContract(contract=self.contract, term_months=12, effective_on=self.on))
+
+
+@dataclass(frozen=True)
+class Placement:
+    vendor: str
+    number: str
+    account: str
+    month: int | None
+    keep_alias: bool
+
+    def commands(self, now: Now) -> Iterator[Given]:
+        month = months.text(FIRST + self.month) if self.month is not None else None
+        yield by_ann(
+            ProposePlacement(
+                vendor=self.vendor,
+                number=self.number,
+                account=self.account,
+                service_month=month,
+                keep_alias=self.keep_alias,
+            )
+        )
+        yield by_bob(ApprovePlacement(vendor=self.vendor, number=self.number))
+
+
+@dataclass(frozen=True)
+class NumberGiven:
+    account: str
+    vendor: str
+    number: str
+    month: int
+    until: int | None = None
+
+    def commands(self, now: Now) -> Iterator[Given]:
+        until = day(self.until) if self.until is not None else None
+        alias = Alias(vendor=self.vendor, number=self.number, from_=day(self.month), until=until)
+        yield by_ann(AddAlias(account=self.account, alias=alias))
+
+
+@dataclass(frozen=True)
+class NumberEnded:
+    account: str
+    vendor: str
+    number: str
+    month: int
+
+    def commands(self, now: Now) -> Iterator[Given]:
+        on = day(self.month)
+        yield by_ann(EndAlias(account=self.account, vendor=self.vendor, number=self.number, effective_on=on))
+
+
+@dataclass(frozen=True)
+class LateAccount:
+    """Account 3: Lumen's, under numbers of both vendors."""
+
+    def commands(self, now: Now) -> Iterator[Given]:
+        yield by_ann(open_account("A-3", "lumen", ("lumen", "9-9"), ("zito", "5-1")))
+
+
+@dataclass(frozen=True)
+class LateProduct:
+    vendor: str
+
+    def commands(self, now: Now) -> Iterator[Given]:
+        yield by_ann(ListProducts(vendor=self.vendor, products=(Product(product="late", category="voice"),)))
+
+
+@dataclass(frozen=True)
+class PayRun:
+    """How far it goes: left open, withdrawn, released, settled; afterwards some of it may come back."""
+
+    outcome: str
+    returned: str | None = None
+
+    def commands(self, now: Now) -> Iterator[Given]:
+        if now.open_pay_run:
+            yield by_ann(WithdrawPayRun(pay_run=now.open_pay_run))
+        now.pay_runs += 1
+        run = f"P-{now.pay_runs}"
+        now.open_pay_run = run if self.outcome == "open" else ""
+        yield by_ann(ProposePayRun(pay_run=run))
+        if self.outcome == "withdrawn":
+            yield by_ann(WithdrawPayRun(pay_run=run))
+        elif self.outcome != "open":
+            yield by_bob(ApprovePayRun(pay_run=run))
+            yield by_ann(ReleasePayRun(pay_run=run))
+            if self.outcome == "settled":
+                yield by_ann(SettlePayout(pay_run=run))
+            if self.returned is not None:
+                yield by_ann(ReturnPayout(pay_run=run, agent=self.returned, returned_because="account closed"))
+
+
+@dataclass(frozen=True)
+class MoneyCame:
+    vendor: str
+    amount: int
+
+    def commands(self, now: Now) -> Iterator[Given]:
+        now.statements += 1
+        yield by_ann(ReceiveMoney(receipt=f"R-{now.statements}", vendor=self.vendor, amount_minor=self.amount))
+
+
+Happening = (
+    MonthsPass
+    | Statement
+    | Letter
+    | NewUpline
+    | NewAgreement
+    | Terminated
+    | NewPlanVersion
+    | NewService
+    | Activated
+    | Repriced
+    | Disconnected
+    | Renewed
+    | Placement
+    | NumberGiven
+    | NumberEnded
+    | LateAccount
+    | LateProduct
+    | PayRun
+    | MoneyCame
+)
+Story = list[Happening]
+
+
+# -- the house in which it happens
+
+
+def percent(rate: str) -> PercentOfCommission:
+    return PercentOfCommission(kind="percent-of-commission", rate=Decimal(rate))
+
+
+def open_account(account: str, vendor: str, *numbers: tuple[str, str]) -> OpenAccount:
+    aliases = tuple(Alias(vendor=v, number=number) for v, number in numbers)
+    return OpenAccount(account=account, customer="alder", vendor=vendor, aliases=aliases)
+
+
+def beginning() -> Iterator[Given]:
+    """Harbor sells under Keystone, and Keystone under Summit; Delta has no upline. Two accounts, three contracts."""
+    yield by_ann(OpenDay(date=day(0, 15)))
+    for vendor, lag in (("lumen", 1), ("zito", 0)):
+        yield by_ann(ContractVendor(vendor=vendor, statement_lag_months=lag))
+        listed = (Product(product="dia", category="internet"), Product(product="ucaas", category="voice"))
+        yield by_ann(ListProducts(vendor=vendor, products=listed))
+    override = Override(
+        rule="team", pay=OverridePercentOfCommission(kind="percent-of-commission", rate=Decimal("0.05"))
+    )
+    for plan, rate, overrides in (("seller", "0.8", ()), ("upline", "0.85", (override,))):
+        rules = (Rule(rule="default", pay=percent(rate)),)
+        yield by_ann(ProposePlanVersion(plan=plan, rules=rules, overrides=overrides))
+        yield by_bob(PublishPlanVersion(plan=plan))
+    since = day(-6)
+    for agent, upline in (("summit", None), ("keystone", "summit"), ("harbor", "keystone"), ("delta", None)):
+        plan = "seller" if agent in ("harbor", "delta") else "upline"
+        yield by_ann(RecruitAgent(agent=agent, upline=upline))
+        yield by_ann(SignAgreement(agent=agent, plan=plan, effective_on=since))
+    yield by_ann(OnboardCustomer(customer="alder"))
+    yield by_ann(open_account("A-1", "lumen", ("lumen", "5-1")))
+    yield by_ann(open_account("A-2", "zito", ("zito", "5-2"), ("lumen", "5-2")))
+    letter = Evidence(signer="customer:cfo", signed_on=since)
+    named = (Weighted(agent="harbor"),)
+    yield by_ann(DesignateAgentOfRecord(account="A-1", agents=named, effective_on=since), letter)
+    yield by_ann(DesignateAgentOfRecord(account="A-2", agents=named, effective_on=since), letter)
+    for contract, vendor in zip(CONTRACTS, ("lumen", "zito", "lumen"), strict=True):
+        yield by_ann(SignContract(contract=contract, customer="alder", vendor=vendor, effective_on=since))
+    yield from NewService("C-1", "dia", "A-1", "dia", 10000, day(-1)).commands(Now())
+    yield from NewService("C-2", "dia", "A-2", "dia", 12345, None).commands(Now())
+    reported = Now(statements=100)
+    for vendor in VENDORS:
+        yield from Statement(vendor, (Line("5-1", "18748"), Line("5-2", "1234.5"), Line("9-9", "700"))).commands(
+            reported
+        )
+
+
+@dataclass
+class Told:
+    """A story that was told to a house in memory."""
+
+    simulation: Simulation
+    commands: list[Issued]
+
+    @property
+    def events(self) -> list[Recorded]:
+        return self.simulation.log.events
+
+    def text(self) -> str:
+        """Every command after the beginning that was not refused, for the report of a failure."""
+        refused = {refusal["id"] for refusal in self.simulation.refusals}
+        return "\n".join(
+            f"{issued.command_id} {issued.actor.subject} {issued.command.do} "
+            f"{issued.command.model_dump(mode='json', exclude_defaults=True)}"
+            for issued in self.commands
+            if issued.command_id not in refused and not issued.command_id.startswith("begin-")
+        )
+
+
+class Plain(Simulation):
+    """A house in memory that leaves the expected zeros aside: they take longer than all the rest."""
+
+    def _note_zeros(self, recorded: Recorded, touched: set[int] | None) -> None:
+        pass
+
+
+def tell(story: Iterable[Happening], house: Callable[[], Simulation] = Plain) -> Told:
+    """The house after the story."""
+    now = Now()
+    commands = [_issued(f"begin-{number}", given) for number, given in enumerate(beginning(), start=1)]
+    for number, happening in enumerate(story, start=1):
+        commands += [_issued(f"c-{number}-{part}", given) for part, given in enumerate(happening.commands(now), 1)]
+    simulation = house()
+    simulation.run(commands)
+    return Told(simulation, commands)
+
+
+def _issued(command_id: str, given: Given) -> Issued:
+    command, actor, evidence = given
+    return Issued(command_id, actor, command, evidence)
+
+
+# -- strategies
+
+_MONTH = st.integers(-2, 6)
+_DAY = st.builds(day, st.integers(-2, 6), st.sampled_from((1, 2, 15, 28)))
+_VENDOR, _AGENT, _ACCOUNT = (
+    st.sampled_from(("lumen", "lumen", "zito")),
+    st.sampled_from(AGENTS),
+    st.sampled_from(ACCOUNTS),
+)
+_CONTRACT, _SERVICE, _NUMBER = st.sampled_from(CONTRACTS), st.sampled_from(SERVICES), st.sampled_from(NUMBERS)
+_PLAN = st.sampled_from(PLANS)
+_KIND = st.sampled_from((0, 0, 0, 1, 2, 3))
+_COMMISSION = st.sampled_from(("1000", "18748", "1", "-1", "-499", "-18748", "0", "1234.5", "-0.5", "333.335", "10.01"))
+_MRC = st.sampled_from((0, 1, 9999, 10000, 12345))
+_RATE = st.sampled_from([Decimal(rate) for rate in ("0", "0.05", "0.1", "0.333", "0.5", "0.8", "1", "1.2")])
+
+
+def _maybe(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.none() | strategy
+
+
+_LINE = st.builds(
+    Line,
+    number=st.sampled_from(("5-1", "5-1", "5-2", *NUMBERS)),
+    commission=_COMMISSION,
+    kind=_KIND,
+    service=st.none() | st.none() | st.sampled_from((*SERVICES, "C-1/dia")),
+    product=_maybe(st.sampled_from(PRODUCTS)),
+    month=st.sampled_from((None, None, -1, -2, 0, 1, 99)),
+)
+_SELECTOR = st.sampled_from(
+    (
+        Selector(),
+        Selector(),
+        Selector(service="dia"),
+        Selector(account="A-1"),
+        Selector(product="ucaas"),
+        Selector(category="voice"),
+        Selector(category="internet"),
+        Selector(charge_kind="usage"),
+        Selector(charge_kind="spiff"),
+        Selector(vendor="zito"),
+    )
+)
+_CLAWBACK = {
+    "clawback_within_days": st.sampled_from((0, 30, 90)),
+    "clawback_rate": st.sampled_from((Decimal(1), Decimal("0.5"))),
+}
+_PAY = st.one_of(
+    st.builds(PercentOfCommission, kind=st.just("percent-of-commission"), rate=_RATE),
+    st.builds(PercentOfMrc, kind=st.just("percent-of-mrc"), rate=_RATE),
+    st.builds(MultipleOfMrcOnce, kind=st.just("multiple-of-mrc-once"), multiple=_RATE, **_CLAWBACK),
+    st.builds(
+        Flat,
+        kind=st.just("flat"),
+        amount_minor=st.sampled_from((0, 2500, 333)),
+        every=st.sampled_from(("month", "once")),
+        **_CLAWBACK,
+    ),
+)
+_OVERRIDE_PAY = st.one_of(
+    st.builds(OverridePercentOfCommission, kind=st.just("percent-of-commission"), rate=_RATE),
+    st.builds(OverridePercentOfMrc, kind=st.just("percent-of-mrc"), rate=_RATE),
+    st.builds(PercentOfDownlineShare, kind=st.just("percent-of-downline-share"), rate=_RATE),
+    st.builds(Differential, kind=st.just("differential")),
+)
+
+
+def _named(items: list[Any], model: Callable[..., Any]) -> tuple[Any, ...]:
+    return tuple(
+        model(rule=f"{model.__name__.lower()}-{number}", **fields) for number, fields in enumerate(items, start=1)
+    )
+
+
+def _rule_scope(fields: dict[str, Any]) -> Any:
+    once = isinstance(fields["pay"], MultipleOfMrcOnce) or getattr(fields["pay"], "every", "month") == "once"
+    return fields["when"], once
+
+
+_RULES = st.lists(st.fixed_dictionaries({"when": _SELECTOR, "pay": _PAY}), max_size=3, unique_by=_rule_scope).map(
+    lambda items: _named(items, Rule)
+)
+_OVERRIDES = st.lists(
+    st.fixed_dictionaries(
+        {
+            "when": _SELECTOR,
+            "pay": _OVERRIDE_PAY,
+            "level": st.sampled_from((None, 1, 2)),
+            "funded_by": st.sampled_from(("house", "agent")),
+        }
+    ),
+    max_size=2,
+    unique_by=lambda fields: (fields["when"], fields["level"]),
+).map(lambda items: _named(items, Override))
+
+_NAMED = st.lists(
+    st.tuples(_AGENT, st.sampled_from((1, 1, 60, 40))), min_size=1, max_size=3, unique_by=lambda named: named[0]
+).map(tuple)
+
+_STATEMENT = st.builds(Statement, vendor=_VENDOR, lines=st.lists(_LINE, max_size=4).map(tuple))
+_LETTER = st.builds(
+    Letter,
+    account=_ACCOUNT,
+    agents=_NAMED,
+    month=_MONTH,
+    service=_maybe(_SERVICE),
+    stays=_maybe(st.integers(-1, 8)),
+    signed=st.sampled_from((True, True, False)),
+)
+_PAY_RUN = st.builds(
+    PayRun, st.sampled_from(("open", "withdrawn", "released", "settled", "settled")), _maybe(st.just("harbor"))
+)
+_PLACEMENT = st.builds(Placement, _VENDOR, _NUMBER, _ACCOUNT, _maybe(_MONTH), st.booleans())
+HAPPENINGS: st.SearchStrategy[Happening] = st.one_of(
+    st.builds(MonthsPass, st.integers(1, 2)),
+    _STATEMENT,
+    _STATEMENT,
+    _STATEMENT,
+    _LETTER,
+    _LETTER,
+    st.builds(NewPlanVersion, _PLAN, st.booleans(), _MONTH, _RULES, _OVERRIDES),
+    st.builds(NewPlanVersion, _PLAN, st.just(False), st.integers(-2, 1), _RULES, _OVERRIDES),
+    st.builds(NewService, _CONTRACT, _SERVICE, _ACCOUNT, _maybe(st.sampled_from(PRODUCTS)), _MRC, _maybe(_DAY)),
+    st.builds(Activated, _CONTRACT, st.just("dia"), _DAY),
+    st.builds(Repriced, _CONTRACT, st.just("dia"), _MRC, _DAY),
+    st.builds(Disconnected, _CONTRACT, st.just("dia"), _DAY),
+    st.builds(Renewed, _CONTRACT, _DAY),
+    st.builds(NewUpline, _AGENT, _maybe(_AGENT), _MONTH),
+    st.builds(NewAgreement, _AGENT, _PLAN, _MONTH, st.sampled_from((0, 2500))),
+    st.builds(Terminated, _AGENT, _MONTH, st.booleans()),
+    _PLACEMENT,
+    _PLACEMENT,
+    st.builds(NumberGiven, _ACCOUNT, _VENDOR, _NUMBER, _MONTH, _maybe(st.just(8))),
+    st.builds(NumberEnded, _ACCOUNT, _VENDOR, _NUMBER, _MONTH),
+    st.builds(LateAccount),
+    st.builds(LateProduct, _VENDOR),
+    _PAY_RUN,
+    _PAY_RUN,
+    st.builds(MoneyCame, _VENDOR, st.sampled_from((100000, -50))),
+)
+_PART = st.lists(HAPPENINGS, max_size=8)
+STORIES: st.SearchStrategy[Story] = st.tuples(*[_PART] * 5).map(lambda parts: [one for part in parts for one in part])
+"""Some twenty happenings; in parts, because one long list is seldom drawn and one with a least length shrinks badly."""
