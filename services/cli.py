@@ -17,6 +17,7 @@ from typing import Annotated, Any
 import structlog
 import typer
 from pydantic import ValidationError
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from adapters.command_file import FileFault, read_commands
@@ -31,6 +32,7 @@ from adapters.statement_file import StatementFaults, read_mapping, read_statemen
 from adapters.verify import verify as verify_book
 from domain.calendar import OpenDay
 from domain.ids import vendor_stream
+from domain.log import CommandResult
 from domain.message import COMMANDS, TOPICS, Actor, Command, Issued, Refused
 from domain.money import plain, show, to_minor
 from domain.payout import ApprovePayRun, ProposePayRun, ReleasePayRun, ReturnPayout, SettlePayout
@@ -39,6 +41,7 @@ from domain.vendor_statement import ReceiveStatement
 from projections import agent_book as agent_book_projection
 from projections import audit_trail
 from services import render
+from services.commands import CommandIdReused
 from services.demo import DEMO_HOUSE, play
 from services.house import House, open_house
 from services.queries import Mismatch, NotFound
@@ -75,6 +78,10 @@ By = Annotated[str, typer.Option("--by", help="Who gives the command, as issuer/
 Known = Annotated[str | None, typer.Option("--known", help="As known at: a position, a house day, or a time.")]
 
 _settings: list[Settings] = []
+
+
+class FileAlreadyImported(Refused):
+    """The same file of a vendor counts once, whatever number it is given and whoever gives it."""
 
 
 class WrongUsage(Exception):
@@ -129,6 +136,7 @@ def give(command: Command, by: str, command_id: str = "", *, json: bool = False)
     """Record one command and say what it led to."""
     issued = Issued(command_id or f"cli-{uuid.uuid4()}", actor_from(by), command)
     with opened_house() as opened:
+        again = "recorded already: " if opened.log.result_of(issued.command_id) else ""
         result = opened.handle(issued)
         data = _result(issued, result.first_position, result.last_position)
         if json:
@@ -138,9 +146,9 @@ def give(command: Command, by: str, command_id: str = "", *, json: bool = False)
             return
         queries = opened.queries(caught_up=False)
         for position in range(result.first_position, result.last_position + 1 if result.first_position else 0):
-            console.print(f"{position:>6}  {queries.audit_of_position(position)}")
+            render.say(f"{position:>6}  {again}{queries.audit_of_position(position)}")
         if not result.first_position:
-            console.print("nothing changed")
+            render.say("nothing changed")
 
 
 def _catch_up(opened: House) -> None:
@@ -148,7 +156,7 @@ def _catch_up(opened: House) -> None:
     try:
         opened.projectors.catch_up()
     except Poison as poison:
-        errors.print(f"the commands are recorded, but {poison}", markup=False)
+        render.fault(f"the commands are recorded, but {poison}")
         raise typer.Exit(1) from None
 
 
@@ -187,7 +195,7 @@ def init() -> None:
     database.init()
     with House(_settings[0], database) as opened:
         opened.projectors.catch_up()
-    console.print(f"the house {database.house} is ready at {database.where}")
+    render.say(f"the house {database.house} is ready at {database.where}")
 
 
 @app.command()
@@ -237,10 +245,11 @@ def _show_results(results: Sequence[dict[str, Any]], total: int, *, json: bool) 
         return
     recorded = [r for r in results if r["refused"] is None]
     again = sum(r["because"] == "recorded already" for r in recorded)
-    console.print(f"{len(recorded)} of {total} commands are recorded ({again} of them were before)")
+    already = f", {again} of them already before" if again else ""
+    render.say(f"{len(recorded)} of {total} commands are recorded{already}")
     for row in results:
         if row["refused"]:
-            errors.print(f"refused: {row['id']} ({row['do']}): {row['because']} [{row['refused']}]", markup=False)
+            render.fault(f"refused: {row['id']} ({row['do']}): {row['because']} [{row['refused']}]")
 
 
 @app.command()
@@ -253,10 +262,8 @@ def simulate(file: Path, by: By = "", json: Json = False) -> None:
         render.as_json(result)
         return
     for refusal in result["refusals"]:
-        errors.print(f"refused: {refusal['id']}: {refusal['because']} [{refusal['refused']}]", markup=False)
-    rows = [{**entry, **entry["cell"]} for entry in result["entries"]]
-    shown = ("recorded_on", "service_month", "account", "item", "payee", "amount_minor", "reason")
-    render.rows_table(rows, shown, "entries")
+        render.fault(f"refused: {refusal['id']}: {refusal['because']} [{refusal['refused']}]")
+    render.entries([{**entry, **entry["cell"]} for entry in result["entries"]])
     tables: tuple[tuple[str, tuple[str, ...]], ...] = (
         ("payouts", ("recorded_on", "pay_run", "payee", "amount_minor", "status")),
         ("suspense", ("recorded_on", "vendor", "number", "amount_minor", "why")),
@@ -303,7 +310,8 @@ def verify(json: Json = False) -> None:
     else:
         for check in checks:
             mark = "[green]✓[/green]" if check["ok"] else "[red]✗[/red]"
-            console.print(f"{mark} {check['check']}{': ' if check['wrong'] else ''}{check['wrong']}")
+            wrong = f": {escape(str(check['wrong']))}" if check["wrong"] else ""
+            console.print(f"{mark} {check['check']}{wrong}", soft_wrap=True)
         console.print(
             "the book is what its events say" if report.ok else "[red]the book is not what its events say[/red]"
         )
@@ -320,12 +328,13 @@ def status(json: Json = False) -> None:
         render.as_json(data)
         return
     head = data["head"]
-    console.print(f"log: position {head['position']}, recorded {head['recorded_at']}; open day {data['open_day']}")
+    if head["position"]:
+        render.say(f"log: position {head['position']}, recorded {head['recorded_at']}; open day {data['open_day']}")
+    else:
+        render.say("log: nothing is recorded yet; open the first day with `trailbook day open`")
     for row in data["projections"]:
-        poison = (
-            f"  [red]stopped at {row['poison_position']}: {row['poison_reason']}[/red]" if row["poison_reason"] else ""
-        )
-        console.print(f"{row['name']:>12}: position {row['position']}, {row['lag_events']} behind{poison}")
+        poison = f"  stopped at {row['poison_position']}: {row['poison_reason']}" if row["poison_reason"] else ""
+        render.say(f"{row['name']:>12}: position {row['position']}, {row['lag_events']} behind{poison}")
     if any(row["poison_reason"] for row in data["projections"]):
         raise typer.Exit(1)
 
@@ -374,7 +383,7 @@ def import_statement(
     with opened_house() as opened:
         currency = contracted(opened.commands.state(vendor_stream(vendor)), vendor).currency
         read = read_statement(file, read_mapping(mapping), currency, month)
-        number = number or re.sub(r"[^A-Za-z0-9._/#-]+", "-", file.stem).strip("-")
+        number = number or re.sub(r"[^A-Za-z0-9._/#-]+", "-", file.stem).strip("-._/#")
         command = command_of(
             ReceiveStatement,
             vendor=vendor,
@@ -385,25 +394,34 @@ def import_statement(
             file_digest=read.digest,
             lines=read.lines,
         )
-        issued = Issued(f"import-{vendor}-{number}-{read.digest[7:23]}", actor_from(by), command)
-        result = opened.handle(issued)
+        issued = Issued(f"import-{vendor}-{read.statement_month}-{read.digest[7:23]}", actor_from(by), command)
+        before = opened.log.result_of(issued.command_id)
+        try:
+            result = opened.handle(issued)
+        except CommandIdReused:
+            raise FileAlreadyImported(_imported_before(opened, file, before)) from None
         with progress() as bar:
             bar.add_task("projecting", total=None)
             _catch_up(opened)
-        waiting = [
-            w for w in opened.queries(caught_up=False).suspense(result.last_position or 2**62) if w["vendor"] == vendor
-        ]
+        queries = opened.queries(caught_up=False)
+        waiting = [w for w in queries.suspense(queries.ledger_position()) if w["vendor"] == vendor]
     data = {**_result(issued, result.first_position, result.last_position), "lines": len(read.lines)}
     data |= {"total_minor": read.total_minor, "currency": currency, "suspense": waiting}
     if json:
         render.as_json(data)
         return
     total = f"{show(read.total_minor, currency)} {currency}"
-    console.print(f"{len(read.lines)} lines, {total}, statement month {read.statement_month}")
+    again = "; imported already, nothing changed" if before else ""
+    render.say(f"{len(read.lines)} lines, {total}, statement month {read.statement_month}{again}")
     if control_total is None:
         console.print("[dim]no control total was given: the sum of the lines was taken for it[/dim]")
     if waiting:
         render.rows_table(waiting, ("number", "amount_minor", "since", "why"), f"in suspense for {vendor}")
+
+
+def _imported_before(opened: House, file: Path, before: CommandResult | None) -> str:
+    earlier = opened.queries().audit_of_position(before.first_position) if before else ""
+    return f"{file.name} is imported already, the same file counts once: {earlier}"
 
 
 def to_minor_units(text: str, currency: str) -> str:
@@ -425,11 +443,11 @@ def _audit(participant: str, *, json: bool) -> None:
     if json:
         render.as_json(rows)
         return
-    console.print(f"[bold]{participant}[/bold]{' — ' + names[participant] if participant in names else ''}")
+    console.print(f"[bold]{participant}[/bold]{' — ' + escape(names[participant]) if participant in names else ''}")
     columns = [column.name for column in audit_trail.tables[0].columns]
     for row in rows:
         told = audit_trail.render([row[column] for column in columns])
-        console.print(f"{row['recorded_on']}  {told}", markup=False, soft_wrap=True)
+        render.say(f"{row['recorded_on']}  {told}")
 
 
 @audit_app.command("deal")
@@ -599,6 +617,7 @@ def party_name(party: str, name: str) -> None:
     """Give a party its name, such as agent:harbor "Harbor Telecom"."""
     with opened_house() as opened:
         Parties(opened.database).name(party, name)
+    render.say(f"{party} is called {name}")
 
 
 @party_app.command("forget")
@@ -606,6 +625,7 @@ def party_forget(party: str) -> None:
     """Forget a party's name; the log keeps only its id."""
     with opened_house() as opened:
         Parties(opened.database).forget(party)
+    render.say(f"{party} has no name any more")
 
 
 @party_app.command("list")
@@ -615,6 +635,8 @@ def party_list(json: Json = False) -> None:
         names = Parties(opened.database).names()
     if json:
         render.as_json(names)
+    elif not names:
+        render.say("no party has a name")
     else:
         render.rows_table([{"party": k, "name": v} for k, v in names.items()], ("party", "name"))
 
@@ -627,13 +649,13 @@ def main() -> None:
     """The program ``trailbook``."""
     signal.signal(signal.SIGPIPE, signal.SIG_DFL) if hasattr(signal, "SIGPIPE") else None
     try:
-        app()
+        app(prog_name="trailbook")
     except USAGE_FAULTS as fault:
-        errors.print(str(fault), markup=False)
+        render.fault(str(fault))
         sys.exit(2)
     except Refused as refused:
-        errors.print(f"refused: {refused} [{refused.code}]", markup=False)
+        render.fault(f"refused: {refused} [{refused.code}]")
         sys.exit(1)
     except FAILURES as failure:
-        errors.print(str(failure), markup=False)
+        render.fault(str(failure))
         sys.exit(1)

@@ -103,8 +103,8 @@ class Queries:
         """The position that a position, a date of the house's calendar, or a time means. Raises NotFound."""
         if text is None:
             return self.ledger_position()
-        if text.isdigit():
-            return int(text)
+        if text.isascii() and text.isdigit():
+            return self._recorded(int(text))
         try:
             if len(text) <= 10:
                 return self._last_position_on(date.fromisoformat(text))
@@ -113,6 +113,13 @@ class Queries:
             raise NotFound(
                 f"{text!r} is not a position, a date or a time; write 57, 2026-04-26 or 2026-04-26T17:00Z"
             ) from None
+
+    def _recorded(self, position: int) -> int:
+        """The position itself. An answer about one that is not recorded yet would not stay the same for ever."""
+        last = self.ledger_position()
+        if position > last:
+            raise NotFound(f"position {position} is not recorded yet; the last one is {last}")
+        return position
 
     def _last_position_on(self, day: date) -> int:
         statement = sql.SQL("SELECT min(position) - 1 FROM {} WHERE day > %s").format(self._table("facts_day"))

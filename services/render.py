@@ -102,15 +102,32 @@ def explained(found: Explained, happened: Iterable[tuple[int, str]]) -> None:
     )
     now, less, before = found.reason.partition("; less ")
     for part in now.split("; "):
-        console.print(Text(f"  {part}"))
+        say(f"  {part}")
     if less:
         posted, _, why = before.partition(" (")
         console.print(f"[bold]less {posted}[/bold]")
         for part in why.removesuffix(")").split("; "):
-            console.print(Text(f"  {part}"))
+            say(f"  {part}")
     console.print("[bold]the events behind it[/bold]")
     for position, sentence in happened:
-        console.print(Text(f"  {position:>6}  {sentence}"))
+        say(f"  {position:>6}  {sentence}")
+
+
+def entries(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Posted shares, each with its reason."""
+    if not rows:
+        say("nothing was posted")
+        return
+    table = Table(title="entries", title_justify="left", show_edge=False, pad_edge=False)
+    table.add_column("recorded", no_wrap=True)
+    table.add_column("service", no_wrap=True)
+    table.add_column("payee, account, item and reason", ratio=1)
+    table.add_column("amount", justify="right", no_wrap=True)
+    for row in rows:
+        words = Text.assemble((row["payee"], "bold"), f" · {row['account']} · {row['item']}\n", (row["reason"], "dim"))
+        share = amount(row["amount_minor"], row["currency"])
+        table.add_row(row["recorded_on"], row["service_month"], words, share)
+    console.print(table)
 
 
 def rows_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], title: str = "") -> None:
@@ -120,11 +137,11 @@ def rows_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], title:
         name = column.removesuffix("_minor").replace("_", " ")
         table.add_column(name, justify="right" if column.endswith("_minor") else "left", overflow="fold")
     for row in rows:
-        cells = []
+        cells: list[Text] = []
         for column in columns:
             value = row[column]
             if column.endswith("_minor"):
                 value = show(value, row["currency"])
-            cells.append("" if value is None else str(value))
+            cells.append(Text("" if value is None else str(value)))
         table.add_row(*cells)
     console.print(table)
