@@ -414,7 +414,7 @@ STORIES_TO_REMEMBER: dict[str, Story] = {
         NewPlanVersion("seller", False, 0, (_OF_MRC,), ()),
         MonthsPass(2),
         Statement("lumen", ()),
-        Disconnected("C-1", "dia", day(0)),
+        Disconnected("C-1", "dia", day(1)),
     ],
     "a second vendor that has reported already may pay for the account from now on": [
         NewPlanVersion("seller", False, 0, (_OF_MRC,), ()),
@@ -428,9 +428,14 @@ STORIES_TO_REMEMBER: dict[str, Story] = {
         Placement("zito", "7-7", "A-1", None, False),
         LateProduct("zito"),
     ],
+    "two vendors pay for a service that is paid by MRC alone": [
+        NewPlanVersion("seller", False, 0, (_OF_MRC,), ()),
+        NumberGiven("A-1", "zito", "5-1", 0),
+        Statement("lumen", (Line("5-1", "1000", month=0),)),
+        Statement("zito", (Line("5-1", "-30", month=0),)),
+    ],
     "a circle of uplines, closed by a change that reaches back": [
         NewPlanVersion("upline", False, -2, (Rule(rule="own", pay=percent("0.9")),), (_DIFFERENTIAL,)),
-        MonthsPass(2),
         NewUpline("keystone", None, 1),
         NewUpline("summit", "harbor", -1),
         Statement("lumen", (Line("5-1", "1000", month=-2), Line("5-1", "-1000", month=-1))),
