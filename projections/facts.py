@@ -162,7 +162,7 @@ class _Writer(NamedTuple):
         like = f"{alias.vendor}:{alike(alias.number)}"
         row = (number, like, account_no, alias.from_, alias.until, self.position, seq)
         self.out.append(Row("facts_alias", row))
-        self.fact(account_no, "payer", alias.vendor)
+        self.fact(account_no, "payer", alias.vendor, alias.number, alias.until.isoformat() if alias.until else None)
         self.out.append(Row("facts_payer", (alias.vendor, account_no, self.position, seq)))
 
 
@@ -259,6 +259,7 @@ def _learn_account(event: AccountOpened | AccountAliasAdded | AccountAliasEnded,
     else:
         number, like = f"{event.vendor}:{event.number}", f"{event.vendor}:{alike(event.number)}"
         to.out.append(Row("facts_alias", (number, like, account_no, None, event.effective_on, to.position, 0)))
+        to.fact(account_no, "payer", event.vendor, event.number, event.effective_on.isoformat())
 
 
 def _learn_agent_of_record(event: AgentOfRecordDesignated | AgentOfRecordChanged, to: _Writer) -> None:
@@ -445,7 +446,7 @@ def _learn_placement(event: PlacementApproved, to: _Writer) -> None:
         elif fact[0] == "unstated":
             unstated.add((fact[1], fact[2]))
     if waiting:  # the vendor pays for the account, also where the number is not kept as an alias
-        to.fact(account_no, "payer", event.vendor)
+        to.fact(account_no, "payer", event.vendor, None, None)
         to.out.append(Row("facts_payer", (event.vendor, account_no, to.position, 0)))
     suspected = [row[2] for row in to.state.rows("facts_alias", "alike", f"{event.vendor}:{alike(event.number)}")]
     for (statement_no, line), fact in sorted(waiting.items()):

@@ -37,7 +37,7 @@ def commission_agents(
     ``printed`` is a service that a line names and the account does not have: a letter may have named
     an agent for it all the same.
     """
-    name = (service.name, service.service) if service else (printed,) if printed else ()
+    name = service_names(service, printed)
     named = agent_of_record(account.designations, name, on, known)
     while named is not None and named.stays_at_latest is not None:
         stays_until = _stays_until(account, service, named, known)
@@ -49,6 +49,13 @@ def commission_agents(
             break
         named = former
     return named
+
+
+def service_names(service: Service | None, printed: str | None) -> tuple[str, ...]:
+    """The ids under which a letter may mean a service, or the name that only a line gives it."""
+    if service is not None:
+        return (service.name, service.service)
+    return (printed,) if printed else ()
 
 
 def _stays_until(account: AccountFacts, service: Service | None, named: Designation, known: int) -> date:

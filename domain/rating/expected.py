@@ -8,7 +8,7 @@ from domain.money import show
 from domain.rating import release_1
 from domain.rating.attribution import commission_agents
 from domain.rating.facts import RECURRING, AccountFacts, Cell, HouseFacts
-from domain.rating.release_1 import TermsCache, agent_payee
+from domain.rating.release_1 import Item, TermsCache, Zero, agent_payee
 
 
 class ExpectedZero(NamedTuple):
@@ -26,8 +26,23 @@ def expected_zeros(account: AccountFacts, house: HouseFacts, known: int) -> list
     """Every expected zero of an account as known at a position, in order, each once."""
     if account.account_no < 0:
         return []
-    found = [*_in_cells(account, house, known), *_suspected(account, known), *_unreported(account, house, known)]
-    return sorted(set(found))
+    paid = _paid(account, house, known)
+    suspected = [z for z in _suspected(account, known) if (z.payee, z.month, z.kind) not in paid]
+    return sorted({*_in_cells(account, house, known), *suspected, *_unreported(account, house, known)})
+
+
+def _paid(account: AccountFacts, house: HouseFacts, known: int) -> set[tuple[str, int, int]]:
+    """Who has something of which month and kind."""
+    if not account.suspects:
+        return set()
+    cache: TermsCache = {}
+    return {
+        (share.payee, cell.month, cell.kind)
+        for cell in account.cells(house, known)
+        for item in release_1.rate(account, house, cell, known, cache)
+        for share in item.shares
+        if share.amount_minor
+    }
 
 
 def _in_cells(account: AccountFacts, house: HouseFacts, known: int) -> Iterator[ExpectedZero]:
@@ -36,23 +51,31 @@ def _in_cells(account: AccountFacts, house: HouseFacts, known: int) -> Iterator[
     cells.update(_open_months(account, house, known))
     for cell in sorted(cells):
         for item in release_1.rate(account, house, cell, known, cache):
-            for zero in item.zeros:
-                if zero.payee != release_1.SUSPENSE:
+            paid = {share.payee for share in item.shares if share.amount_minor}
+            for zero in (*item.zeros, *_rounded_away(item)):
+                if zero.payee != release_1.SUSPENSE and (zero.payee not in paid or zero.payee == release_1.HOUSE):
                     yield ExpectedZero(zero.payee, account.account, cell.month, cell.kind, cell.currency, zero.reason)
 
 
+def _rounded_away(item: Item) -> Iterator[Zero]:
+    for share in item.shares:
+        if share.coefficient is not None and not share.amount_minor and share.base and share.coefficient.numerator:
+            yield Zero(share.payee, f"less than half a minor unit: {item.label} rounds to nothing")
+
+
 def _open_months(account: AccountFacts, house: HouseFacts, known: int) -> Iterator[Cell]:
-    """The month after the last reported one, for each service in force: it is open still."""
+    """Months in which a service was in force and on which nobody has reported, up to the one after the last report."""
     if not house.pays_by_service_month:
         return
     for service in account.services.values():
         start = service.activated_on(known)
         if start is None or service.service_no > known:
             continue
-        reported = account.reported(house, service, known)
-        month = max(reported) + 1 if reported else months.number_of(start.on)
-        if service.in_force(month, known):
-            yield Cell(account.account_no, month, RECURRING, service.currency)
+        reported = set(account.reported(house, service, known))
+        first = months.number_of(start.on)
+        for month in range(first, max(reported, default=first - 1) + 2):
+            if month not in reported and service.in_force(month, known):
+                yield Cell(account.account_no, month, RECURRING, service.currency)
 
 
 def _suspected(account: AccountFacts, known: int) -> Iterator[ExpectedZero]:

@@ -25,7 +25,7 @@ RECURRING, USAGE, ONE_TIME, SPIFF = range(4)
 
 FACTS: dict[str, str] = {
     "account": "account id, vendor",
-    "payer": "a vendor that may pay for the account",
+    "payer": "vendor that may pay for the account, number or null, until or null: the number's end",
     "aor": "service or null, [[agent, weight]…], effective_on, signed_on or null, stays at_latest or null",
     "service": "contract, service, vendor, product, category, mrc_minor, currency, signed_on, renewed_on or null",
     "active": "contract, service, effective_on",
@@ -161,6 +161,13 @@ class Suspect(NamedTuple):
     number: str
 
 
+class NumberUntil(NamedTuple):
+    """A number means the account for service months that begin before ``until``."""
+
+    position: int
+    until: date
+
+
 @dataclass(slots=True)
 class AccountFacts:
     """All facts of one account, or of one unmatched number (``account_no`` below zero)."""
@@ -171,6 +178,8 @@ class AccountFacts:
     unmatched_because: str = ""
     payers: dict[str, int] = field(default_factory=dict)
     """By vendor that may pay for the account: the first position at which it was known to."""
+    numbers: dict[tuple[str, str], list[NumberUntil]] = field(default_factory=dict)
+    """By vendor and number as printed: until when it means the account, as it was learned."""
     designations: list[Designation] = field(default_factory=list)
     services: dict[str, Service] = field(default_factory=dict)
     lines: dict[tuple[int, int, str], list[Line]] = field(default_factory=dict)
@@ -196,10 +205,20 @@ class AccountFacts:
         """The months in which the service was in force and on which a vendor of the account has reported."""
         return [
             month
-            for vendor, since in self.payers.items()
+            for vendor in self.payers
             for month, position in house.reported.get(vendor, {}).items()
-            if max(since, position) <= known and service.in_force(month, known)
+            if position <= known and self.pays(vendor, month, known) and service.in_force(month, known)
         ]
+
+    def pays(self, vendor: str, month: int, known: int) -> bool:
+        """Whether the vendor may pay for a service month: not after all of its numbers for the account have ended."""
+        if self.payers.get(vendor, NEVER) > known:
+            return False
+        of_vendor = [learned for (v, _), learned in self.numbers.items() if v == vendor]
+        ends = [max((n for n in learned if n.position <= known), default=None) for learned in of_vendor]
+        day = months.first_day(month)
+        known_ends = [end for end in ends if end is not None]
+        return not known_ends or any(end.until > day for end in known_ends)
 
 
 def _account(facts: AccountFacts, position: int, fact: Sequence[Any]) -> None:
@@ -208,7 +227,11 @@ def _account(facts: AccountFacts, position: int, fact: Sequence[Any]) -> None:
 
 
 def _payer(facts: AccountFacts, position: int, fact: Sequence[Any]) -> None:
-    facts.payers.setdefault(fact[1], position)
+    _, vendor, number, until = fact
+    facts.payers.setdefault(vendor, position)
+    if number is not None:
+        end = NumberUntil(position, date.fromisoformat(until) if until else date.max)
+        facts.numbers.setdefault((vendor, number), []).append(end)
 
 
 def _unmatched(facts: AccountFacts, position: int, fact: Sequence[Any]) -> None:

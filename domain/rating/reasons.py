@@ -7,48 +7,65 @@ from typing import NamedTuple
 from domain.money import half_away, show
 from domain.rating.release_1 import Item, Share
 
+PLACES = 12
+"""How many places below a minor unit an exact figure is written out with."""
+
 
 def figure(amount: int | Fraction, currency: str) -> str:
-    """An exact amount to read; below a minor unit it keeps up to four further places, or a fraction."""
+    """An exact amount to read, with the places below a minor unit that it needs."""
     if isinstance(amount, int) or amount.denominator == 1:
         return show(int(amount), currency)
-    for places in range(1, 5):
-        scaled = amount * 10**places
+    for places in range(1, PLACES + 1):
+        scaled = abs(amount) * 10**places
         if scaled.denominator == 1:
-            whole, rest = divmod(abs(scaled.numerator), 10**places)
-            return f"{'-' if amount < 0 else ''}{show(whole, currency)}{rest:0{places}d}"
+            whole, rest = divmod(scaled.numerator, 10**places)
+            point = "" if "." in show(whole, currency) else "."
+            return f"{'-' if amount < 0 else ''}{show(whole, currency)}{point}{rest:0{places}d}"
     return f"about {show(half_away(amount), currency)}"
 
 
 def reason(item: Item, share: Share, currency: str) -> str:
     """Why a share is what it is: the rule, the figures, and the positions of the events that it used."""
-    amount = show(share.amount_minor, currency)
     if share.coefficient is None:
-        if item.zeros and share.payee == "suspense":
+        if share.payee == "suspense":
+            amount = show(share.amount_minor, currency)
             return f"{amount} waits in suspense: {item.zeros[0].reason}; {item.label}"
         return _what_is_left(item, share, currency)
     why = share.coefficient.why
-    exact = Fraction(share.base) * share.coefficient.numerator / share.coefficient.denominator
-    parts = [f"{why.words}: {_part(share)} of {figure(share.base, currency)} = {figure(exact, currency)}"]
-    if exact != share.amount_minor:
-        parts[0] += f", rounded {amount}"
-    parts.append(item.label)
-    parts.append(f"rule {why.rule} of plan {why.plan} version {why.plan_version} (position {why.plan_position})")
     named = " and ".join(agent for agent, _ in why.aor.agents)
-    parts.append(f"agent of record {named} from {why.aor.effective_on} (position {why.aor.position})")
+    parts = [
+        f"{why.words}: {_figures(share, currency)}",
+        item.label,
+        f"rule {why.rule} of plan {why.plan} version {why.plan_version} (position {why.plan_position})",
+        f"agent of record {named} from {why.aor.effective_on} (position {why.aor.position})",
+    ]
+    if why.stay is not None:
+        since = f"{why.stay.effective_on} (position {why.stay.position})"
+        now = " and ".join(agent for agent, _ in why.stay.agents)
+        parts.append(
+            f"commission stays with {named}, though {now} is agent of record from {since}, until the contract renews, "
+            f"at the latest {why.stay.stays_at_latest}"
+        )
     parts.extend(zero.reason for zero in item.zeros if zero.payee == share.payee)
     if why.path:
         parts.append("upline chain " + " → ".join(why.path))
     return "; ".join(parts)
 
 
-def _part(share: Share) -> str:
+def _figures(share: Share, currency: str) -> str:
+    """The multiplications one after the other, as a person does them with a pocket calculator."""
     assert share.coefficient is not None
-    rate = Fraction(share.coefficient.numerator, share.coefficient.denominator)
-    hundredths = rate * 100
-    if hundredths.denominator == 1:
-        return f"{hundredths.numerator}%"
-    return f"{share.coefficient.numerator}/{share.coefficient.denominator}"
+    so_far = Fraction(share.base)
+    if not share.coefficient.why.steps:
+        return figure(share.base, currency)
+    said: list[str] = []
+    for step in share.coefficient.why.steps:
+        of = "that" if said else figure(share.base, currency)
+        so_far *= step.factor
+        said.append(f"{step.words.format(of=of)} = {figure(so_far, currency)}")
+    if so_far != share.amount_minor:
+        said.append(f"rounded {show(share.amount_minor, currency)}")
+    return ", ".join(said)
 
 
 def _what_is_left(item: Item, share: Share, currency: str) -> str:
@@ -83,7 +100,7 @@ def explain(
     label = (now or earlier)[0][0].label
     words = " and ".join(reason(item, share, currency) for item, share in now)
     if not now:
-        words = _nothing_any_more([item for item in after if (item.item_no, item.line) == part[:2]])
+        words = _nothing_any_more(earlier[0][1], [item for item in after if (item.item_no, item.line) == part[:2]])
     posted = sum(share.amount_minor for _, share in earlier)
     if posted:
         of = " and ".join(reason(item, share, currency) for item, share in earlier)
@@ -101,18 +118,29 @@ def _shares(items: Iterable[Item], part: tuple[int, int, int, str]) -> Iterator[
                     yield item, share
 
 
-def _nothing_any_more(items: Iterable[Item]) -> str:
-    """Why a part of an item is gone: who has the item now, or where it went."""
+def _nothing_any_more(before: Share, items: Sequence[Item]) -> str:
+    """Why a part of an item is gone: what its payee has now, who has it, or where it went."""
+    if not items:
+        return "nothing any more: the item is no longer in this cell"
     for item in items:
-        for share in item.shares:
-            if share.coefficient is not None:
-                aor = share.coefficient.why.aor
-                named = " and ".join(agent for agent, _ in aor.agents)
-                since = f"from {aor.effective_on} (position {aor.position})"
-                return f"nothing any more: the agent of record is {named} {since}"
-        if item.zeros:
-            return f"nothing any more: {item.zeros[0].reason}"
-    return "nothing any more: the item is no longer in this cell"
+        for zero in item.zeros:
+            if zero.payee == before.payee:
+                return f"nothing any more: {zero.reason}"
+    shares = [share for item in items for share in item.shares if share.coefficient is not None]
+    if not shares:
+        return "nothing any more: the item waits in suspense or has nobody to be paid"
+    if before.coefficient is not None and before.coefficient.why.path:
+        chains = [" → ".join(s.coefficient.why.path) for s in shares if s.coefficient and s.coefficient.why.path]
+        now = f"the upline chain is {chains[-1]}" if chains else "no upline has an override"
+        if before.coefficient.why.aor == shares[0].coefficient.why.aor:  # type: ignore[union-attr]
+            return f"nothing any more: {now}"
+    aor = shares[0].coefficient.why.aor  # type: ignore[union-attr]
+    named = " and ".join(agent for agent, _ in aor.agents)
+    if before.payee == "suspense":
+        return (
+            f"waits no more: the item is {named}'s, agent of record from {aor.effective_on} (position {aor.position})"
+        )
+    return f"nothing any more: the agent of record is {named} from {aor.effective_on} (position {aor.position})"
 
 
 def _positions(item: Item, share: Share) -> Iterator[int]:

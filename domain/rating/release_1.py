@@ -9,12 +9,13 @@ Every pay is linear in one base, so a plan's rules are first compiled to coeffic
 product and service in a season (months in which nothing dated begins or ends), and then multiplied.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
+from math import prod
 from typing import Literal, NamedTuple
 
 from domain import months
@@ -33,7 +34,7 @@ from domain.plan import (
     Rule,
     Selector,
 )
-from domain.rating.attribution import commission_agents, has_own_agent, services_differ
+from domain.rating.attribution import agent_of_record, commission_agents, has_own_agent, service_names, services_differ
 from domain.rating.facts import (
     NEVER,
     RECURRING,
@@ -58,6 +59,13 @@ WHOLE = Fraction(1)
 Base = Literal["commission", "mrc", "flat"]
 
 
+class Step(NamedTuple):
+    """One factor of a coefficient; in ``words``, ``{of}`` stands for what it is a part of."""
+
+    words: str
+    factor: Fraction
+
+
 class Why(NamedTuple):
     """What a coefficient came from; ``explain`` says it in words."""
 
@@ -67,8 +75,12 @@ class Why(NamedTuple):
     plan_version: int
     plan_position: int
     aor: Designation
+    steps: tuple[Step, ...]
+    """What a person multiplies; their product is the coefficient."""
     path: tuple[str, ...] = ()
     """For an override: the chain from the selling agent up to the payee."""
+    stay: Designation | None = None
+    """The agent of record whom the commission has not reached yet, because it stays with a former one."""
 
 
 class Coefficient(NamedTuple):
@@ -243,13 +255,12 @@ def _rate_line(
     shares: list[Share] = []
     left = total
     zeros = found.zeros
-    parts: Sequence[int | Fraction] = (exact,)
-    if len(found.splits) > 1:
-        parts = divide(total, [split.weight for split in found.splits])
-    for split, part in zip(found.splits, parts, strict=False):
+    for split in found.splits:
         zeros += split.zeros
+        if split.by_service and not split.commission:
+            zeros += (Zero(agent_payee(split.agent), f"paid by the month in service, and none is in force in {MONTH}"),)
         for coefficient in split.commission:
-            share = _share(coefficient, part)
+            share = _share(coefficient, exact)
             left -= share.amount_minor
             shares.append(share)
     shares.append(Share(HOUSE, HOUSE_ROLE, left, total, None))
@@ -304,10 +315,14 @@ def _rate_service(
     for split in found.splits:
         zeros.extend(split.zeros)
         if split.by_service and not due:
-            zeros.append(Zero(agent_payee(split.agent), "month still open: the vendor has not reported on it yet"))
+            waiting = dict.fromkeys(coefficient.payee for coefficient in split.by_service)
+            open_still = "month still open: the vendor has not reported on it yet"
+            zeros.extend(Zero(payee, open_still) for payee in waiting)
         elif split.by_service:
-            zeros.extend(_clawed_back(split, service, cell, known))
-            for coefficient in split.by_service:
+            clawed_back = _clawed_back(split, service, cell, known)
+            zeros.extend(clawed_back)
+            for whole in split.by_service:
+                coefficient = _less_clawback(whole, split.clawback_rate) if clawed_back else whole
                 share = _share(coefficient, _service_base(coefficient, split, found, service, cell, known))
                 left -= share.amount_minor
                 shares.append(share)
@@ -319,13 +334,20 @@ def _rate_service(
 
 def _service_base(
     coefficient: Coefficient, split: Split, found: Terms, service: Service, cell: Cell, known: int
-) -> int | Fraction:
-    """MRC or flat amount, the agent's weight of it, less what a disconnection takes back."""
-    amount = split.flat_minor if coefficient.base == "flat" else service.mrc_in(cell.month, known).figure
-    base = Fraction(amount * split.weight, sum(s.weight for s in found.splits))
-    if _clawed_back(split, service, cell, known):
-        base *= 1 - split.clawback_rate
-    return int(base) if base.denominator == 1 else base
+) -> int:
+    """The MRC, or the agent's part of a flat amount, which is one amount divided by weights."""
+    if coefficient.base != "flat":
+        return service.mrc_in(cell.month, known).figure
+    parts = divide(split.flat_minor, [s.weight for s in found.splits])
+    return parts[found.splits.index(split)]
+
+
+def _less_clawback(coefficient: Coefficient, rate: Fraction) -> Coefficient:
+    kept = 1 - rate
+    step = Step(f"less {percent(rate)} clawed back", kept)
+    left = Fraction(coefficient.numerator, coefficient.denominator) * kept
+    why = coefficient.why._replace(steps=(*coefficient.why.steps, step))
+    return coefficient._replace(numerator=left.numerator, denominator=left.denominator, why=why)
 
 
 def _clawed_back(split: Split, service: Service, cell: Cell, known: int) -> list[Zero]:
@@ -345,8 +367,8 @@ def _clawed_back(split: Split, service: Service, cell: Cell, known: int) -> list
 
 def _reported(account: AccountFacts, house: HouseFacts, month: int, known: int) -> bool:
     return any(
-        max(since, house.reported.get(vendor, {}).get(month, NEVER)) <= known
-        for vendor, since in account.payers.items()
+        house.reported.get(vendor, {}).get(month, NEVER) <= known and account.pays(vendor, month, known)
+        for vendor in account.payers
     )
 
 
@@ -486,7 +508,23 @@ def _compile(
     product = product or (service.product if service else None)
     category = _category(house, vendor, product, known) or (service.category if service else None)
     subject = _Subject(account, house, cell, service, product, category, vendor, known, once, named)
-    return Terms(tuple(_split(subject, aor, index) for index in range(len(aor.agents))))
+    stay = None if once else agent_of_record(account.designations, service_names(service, named), day, known)
+    stay = None if stay == aor else stay
+    splits = tuple(_split(subject, aor, index, stay) for index in range(len(aor.agents)))
+    return Terms(splits, _not_reached_yet(stay, aor))
+
+
+def _not_reached_yet(stay: Designation | None, aor: Designation) -> tuple[Zero, ...]:
+    """Agents of record who wait until commission no longer stays with the former ones."""
+    if stay is None:
+        return ()
+    former = " and ".join(agent for agent, _ in aor.agents)
+    reason = f"commission stays with {former} until the contract renews, at the latest {stay.stays_at_latest}"
+    return tuple(
+        Zero(agent_payee(agent), f"{reason} (position {stay.position})")
+        for agent, _ in stay.agents
+        if agent not in dict(aor.agents)
+    )
 
 
 def _paid_agents(
@@ -512,19 +550,20 @@ def _category(house: HouseFacts, vendor: str, product: str | None, known: int) -
     return category if position <= known else None
 
 
-def _split(subject: _Subject, aor: Designation, index: int) -> Split:
+def _split(subject: _Subject, aor: Designation, index: int, stay: Designation | None) -> Split:
     """What one agent of record and everybody above it are paid."""
     agent, weight = aor.agents[index]
     version, nothing = _plan_version(subject, agent)
     rule = _rule(subject, version) if version else None
     if version is None or rule is None:
         reason = nothing or f"no rule of plan {version.plan if version else ''} is for this item"
-        return Split(agent, weight, (), (), 0, 0, WHOLE, (Zero(agent_payee(agent), reason),))
-    base, rate, words = _pay(rule)
+        return Split(agent, weight, (), (), 0, 0, WHOLE, tuple(_all_nothing(subject, agent, reason)))
+    pay = _pay(rule)
     role = index * ROLES_PER_SPLIT
-    why = Why(words, rule.rule, version.plan, version.number, version.position, aor)
-    overrides, zeros = _overrides(subject, aor, agent, rule, rate, role)
-    coefficients = _with_seller(agent_payee(agent), role, base, rate, why, overrides)
+    part = _weight_step(aor, index, pay.base)
+    why = Why(pay.words, rule.rule, version.plan, version.number, version.position, aor, part, stay=stay)
+    overrides, zeros = _overrides(subject, why, index, pay)
+    coefficients = _with_seller(agent_payee(agent), role, pay, why, overrides)
     clawed = rule.pay if isinstance(rule.pay, MultipleOfMrcOnce | Flat) else None
     return Split(
         agent,
@@ -538,24 +577,46 @@ def _split(subject: _Subject, aor: Designation, index: int) -> Split:
     )
 
 
-def _with_seller(
-    payee: str, role: int, base: Base, rate: Fraction, why: Why, overrides: list["_Override"]
-) -> list[Coefficient]:
+def _weight_step(aor: Designation, index: int, base: Base) -> tuple[Step, ...]:
+    """One agent's part where several are agents of record together; a flat amount is divided by itself."""
+    if len(aor.agents) == 1 or base == "flat":
+        return ()
+    weight, total = aor.agents[index][1], sum(weight for _, weight in aor.agents)
+    return (Step(f"{weight}/{total} of {{of}}", Fraction(weight, total)),)
+
+
+def _all_nothing(subject: "_Subject", agent: str, reason: str) -> Iterator[Zero]:
+    """The seller's zero, and those of everybody above who would have an override."""
+    yield Zero(agent_payee(agent), reason)
+    for level, upline in enumerate(_uplines(subject, agent), start=1):
+        version, _ = _plan_version(subject, upline)
+        if version is not None and _override_rule(subject, version, level) is not None:
+            yield Zero(agent_payee(upline), f"the downline is paid nothing: {reason}")
+
+
+def _coefficient(payee: str, role: int, why: Why, base: Base) -> Coefficient:
+    product = prod((step.factor for step in why.steps), start=Fraction(1))
+    return Coefficient(payee, role, product.numerator, product.denominator, why, base)
+
+
+def _with_seller(payee: str, role: int, pay: "_Paid", why: Why, overrides: list["_Override"]) -> list[Coefficient]:
     """The seller's own part, less the overrides that it funds, and the overrides."""
     funded = [o for o in overrides if o.funded_by_agent]
     if funded:
         why = why._replace(words=f"{why.words}, less the overrides that the agent funds")
-    own = rate - sum((o.rate for o in funded if o.coefficient.base == base), Fraction(0))
-    coefficients = [Coefficient(payee, role, own.numerator, own.denominator, why, base)]
+    less = [o for o in funded if o.coefficient.base == pay.base]
+    steps = pay.steps
+    if less:
+        own = pay.rate - sum((o.rate for o in less), Fraction(0))
+        rates = " − ".join(percent(rate) for rate in (pay.rate, *(o.rate for o in less)))
+        steps = (Step(f"{rates} of {{of}}", own),)
+    coefficients = [_coefficient(payee, role, why._replace(steps=(*why.steps, *steps)), pay.base)]
     for override in overrides:
-        coefficients.append(override.coefficient)
-        if override.funded_by_agent and override.coefficient.base != base:
-            taken = override.coefficient
-            coefficients.append(
-                Coefficient(
-                    payee, taken.role + ROLES_PER_SPLIT // 2, -taken.numerator, taken.denominator, why, taken.base
-                )
-            )
+        taken = override.coefficient
+        coefficients.append(taken)
+        if override.funded_by_agent and taken.base != pay.base:
+            back = why._replace(steps=(*taken.why.steps, Step("taken from {of}", Fraction(-1))))
+            coefficients.append(_coefficient(payee, taken.role + ROLES_PER_SPLIT // 2, back, taken.base))
     return coefficients
 
 
@@ -563,17 +624,34 @@ def agent_payee(agent: str) -> str:
     return f"agent:{agent}"
 
 
-def _pay(rule: Rule) -> tuple[Base, Fraction, str]:
-    """The base that a rule's pay is a part of, the part, and its words."""
+class _Paid(NamedTuple):
+    """The base that a pay is a part of, the part, its words, and what a person multiplies."""
+
+    base: Base
+    rate: Fraction
+    words: str
+    steps: tuple[Step, ...]
+
+
+def _pay(rule: Rule) -> _Paid:
     match rule.pay:
         case PercentOfCommission():
-            return "commission", _exact(rule.pay.rate), f"{percent(rule.pay.rate)} of commission received"
+            rate = _exact(rule.pay.rate)
+            return _Paid("commission", rate, f"{percent(rate)} of commission received", (_percent_of(rate),))
         case PercentOfMrc():
-            return "mrc", _exact(rule.pay.rate), f"{percent(rule.pay.rate)} of MRC"
+            rate = _exact(rule.pay.rate)
+            return _Paid("mrc", rate, f"{percent(rate)} of MRC", (_percent_of(rate),))
         case MultipleOfMrcOnce():
-            return "mrc", _exact(rule.pay.multiple), f"SPIFF of {plain(rule.pay.multiple)} × MRC"
+            multiple = plain(rule.pay.multiple)
+            rate = _exact(rule.pay.multiple)
+            return _Paid("mrc", rate, f"SPIFF of {multiple} × MRC", (Step(f"{multiple} × {{of}}", rate),))
         case Flat():
-            return "flat", Fraction(1), f"flat {show(rule.pay.amount_minor, rule.pay.currency)}"
+            amount = show(rule.pay.amount_minor, rule.pay.currency)
+            return _Paid("flat", Fraction(1), f"flat {amount}", ())
+
+
+def _percent_of(rate: Fraction) -> Step:
+    return Step(f"{percent(rate)} of {{of}}", rate)
 
 
 @lru_cache
@@ -600,7 +678,8 @@ def _plan_version(subject: _Subject, agent: str) -> tuple[PlanVersion | None, st
     house, known, month = subject.house, subject.known, subject.cell.month
     facts = house.agents[agent]
     if (ended := facts.unpaid_since(month, known)) is not None:
-        return None, f"{agent} is terminated since {ended.effective_on}, without evergreen"
+        since = f"{ended.effective_on} (position {ended.position})"
+        return None, f"{agent} is terminated since {since}, without evergreen"
     agreement = facts.agreement_in(month, known)
     if agreement is None:
         return None, f"{agent} has no agreement in force in {MONTH}"
@@ -649,14 +728,12 @@ class _Override(NamedTuple):
     coefficient: Coefficient
 
 
-def _overrides(
-    subject: _Subject, aor: Designation, seller: str, rule: Rule, rate: Fraction, role: int
-) -> tuple[list[_Override], list[Zero]]:
-    """What everybody above the selling agent is paid, level by level."""
-    base, _, _ = _pay(rule)
+def _overrides(subject: _Subject, seller_why: Why, index: int, pay: _Paid) -> tuple[list[_Override], list[Zero]]:
+    """What everybody above one agent of record is paid, level by level."""
+    seller, role = seller_why.aor.agents[index][0], index * ROLES_PER_SPLIT
     found: list[_Override] = []
     zeros: list[Zero] = []
-    highest = rate
+    highest = pay.rate
     path = [seller]
     for level, upline in enumerate(_uplines(subject, seller), start=1):
         path.append(upline)
@@ -668,18 +745,23 @@ def _overrides(
         own = _pay(own_rule) if own_rule else None
         override = _override_rule(subject, version, level)
         if override is not None:
-            paid = _override_rate(override, base, rate, own, highest)
+            paid = _override_paid(override, pay, own, highest)
             if isinstance(paid, str):
                 zeros.append(Zero(agent_payee(upline), paid))
             else:
-                pays_of, part, words = paid
-                why = Why(words, override.rule, version.plan, version.number, version.position, aor, tuple(path))
-                coefficient = Coefficient(
-                    agent_payee(upline), role + level, part.numerator, part.denominator, why, pays_of
+                why = seller_why._replace(
+                    words=paid.words,
+                    rule=override.rule,
+                    plan=version.plan,
+                    plan_version=version.number,
+                    plan_position=version.position,
+                    steps=(*_weight_step(seller_why.aor, index, paid.base), *paid.steps),
+                    path=tuple(path),
                 )
-                found.append(_Override(part, override.funded_by == "agent", coefficient))
-        if own is not None and own[0] == base:
-            highest = max(highest, own[1])
+                coefficient = _coefficient(agent_payee(upline), role + level, why, paid.base)
+                found.append(_Override(paid.rate, override.funded_by == "agent", coefficient))
+        if own is not None and own.base == pay.base:
+            highest = max(highest, own.rate)
     return found, zeros
 
 
@@ -705,28 +787,25 @@ def _override_rule(subject: _Subject, version: PlanVersion, level: int) -> Overr
     return None
 
 
-def _override_rate(
-    override: Override,
-    base: Base,
-    seller_rate: Fraction,
-    own: tuple[Base, Fraction, str] | None,
-    highest: Fraction,
-) -> tuple[Base, Fraction, str] | str:
-    """The base, the part of it and the words; or why it is nothing."""
+def _override_paid(override: Override, pay: _Paid, own: _Paid | None, highest: Fraction) -> _Paid | str:
+    """What an override pays; or why it is nothing."""
     match override.pay:
         case OverridePercentOfCommission():
             rate = _exact(override.pay.rate)
-            return "commission", rate, f"override of {percent(rate)} of commission received"
+            words = f"override of {percent(rate)} of commission received"
+            return _Paid("commission", rate, words, (_percent_of(rate),))
         case OverridePercentOfMrc():
             rate = _exact(override.pay.rate)
-            return "mrc", rate, f"override of {percent(rate)} of MRC"
+            return _Paid("mrc", rate, f"override of {percent(rate)} of MRC", (_percent_of(rate),))
         case PercentOfDownlineShare():
             rate = _exact(override.pay.rate)
-            return base, rate * seller_rate, f"override of {percent(rate)} of the downline's share"
+            words = f"override of {percent(rate)} of the downline's share"
+            return _Paid(pay.base, rate * pay.rate, words, (*pay.steps, _percent_of(rate)))
         case Differential():
-            if own is None or own[0] != base:
+            if own is None or own.base != pay.base:
                 return "own rate and the downline's are of different bases"
-            if own[1] <= highest:
+            if own.rate <= highest:
                 return "downline's rate is at or above own rate"
-            words = f"differential override: own {percent(own[1])} less {percent(highest)}, the highest rate below"
-            return base, own[1] - highest, words
+            words = f"differential override: own {percent(own.rate)} less {percent(highest)}, the highest rate below"
+            step = Step(f"{percent(own.rate)} − {percent(highest)} of {{of}}", own.rate - highest)
+            return _Paid(pay.base, own.rate - highest, words, (step,))
