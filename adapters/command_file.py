@@ -197,6 +197,21 @@ def read_yaml(path: Path) -> Any:
 META = frozenset(Meta.model_fields)
 
 
+def entry_schema(do: str) -> dict[str, Any]:
+    """The JSON Schema of one command as it stands in a file: its own fields, and those that every command has."""
+    meta, own = Meta.model_json_schema(), COMMANDS[do].model_json_schema()
+    schema = {
+        "title": do,
+        "description": own.get("description", ""),
+        "type": "object",
+        "properties": {"do": {"const": do}, **meta["properties"], **own.get("properties", {})},
+        "required": ["id", "do", *own.get("required", [])],
+        "additionalProperties": False,
+    }
+    definitions = {**meta.get("$defs", {}), **own.get("$defs", {})}
+    return {**schema, "$defs": definitions} if definitions else schema
+
+
 def to_issued(entry: Any, where: str, default_actor: Actor | None = None) -> Issued:
     """One entry as a command. Raises FileFault."""
     if not isinstance(entry, Mapping):

@@ -62,6 +62,11 @@ class Weighted(Model):
     agent: AgentId
     weight: Annotated[int, Field(ge=1, le=1_000_000)] = 1
 
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, value: Any) -> Any:
+        return {"agent": value} if isinstance(value, str) else value
+
 
 class StaysUntilRenewal(Model):
     """Commission stays with the former agent until the contract renews, and in no case after ``at_latest``."""
@@ -448,7 +453,8 @@ def _designate(account: Account, command: DesignateAgentOfRecord, context: Conte
         )
     if context.evidence is None:
         raise EvidenceMissing(
-            f"the agent of record of {command.account} is designated on the customer's letter; give its evidence"
+            f"the agent of record of {command.account} is designated on the customer's letter; add evidence: "
+            "{signer: the customer, signed_on: a date}"
         )
     return AgentOfRecordDesignated(
         account=command.account,
@@ -516,7 +522,10 @@ def _check_agents(agents: tuple[Weighted, ...], on: date, context: Context) -> N
 
 def _proposed(account: Account, account_id: str, service: str | None) -> AgentOfRecordChangeProposed:
     if service not in account.proposed:
-        raise NoChangeProposed(f"no change of the agent of record on {_scope(account_id, service)} is proposed")
+        raise NoChangeProposed(
+            f"no change of the agent of record on {_scope(account_id, service)} waits for approval; one with the "
+            "customer's letter, for this month or later, needs none"
+        )
     return account.proposed[service]
 
 

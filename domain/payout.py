@@ -414,7 +414,7 @@ def _propose(run: PayRun, command: ProposePayRun, context: Context) -> PayRunPro
         line = _line(earned, command, context)
         (payouts if isinstance(line, PayoutLine) else carried).append(line)  # type: ignore[arg-type]
     if not payouts:
-        raise NothingToPay(f"pay run {command.pay_run} has nothing to pay as known at position {position}")
+        raise NothingToPay(_nothing_to_pay(command.pay_run, position, carried))
     return PayRunProposed(
         pay_run=command.pay_run,
         as_known_at=position,
@@ -442,6 +442,16 @@ def _propose_for(agent: str, command: ProposePayRun, context: Context) -> list[P
         for line in lines
         if isinstance(line, PayoutLine)
     ]
+
+
+def _nothing_to_pay(pay_run: str, position: int, carried: list[CarriedLine]) -> str:
+    kept = [
+        f"{line.agent} {show(line.balance_minor, line.currency)} {line.currency} ({line.carried_because})"
+        for line in carried[:5]
+    ]
+    more = f" and {len(carried) - 5} more" if len(carried) > 5 else ""
+    words = f"pay run {pay_run} has nothing to pay as known at position {position}"
+    return f"{words}; carried: {', '.join(kept)}{more}" if kept else words
 
 
 def _line(earned: Earned, command: ProposePayRun, context: Context) -> PayoutLine | CarriedLine:

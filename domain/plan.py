@@ -14,7 +14,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, Literal, assert_never
 
-from pydantic import ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field
 
 from domain.ids import AccountId, CategoryId, PlanId, ProductId, ServiceId, Slug, VendorId, plan_stream
 from domain.message import Actor, Command, Context, Event, Model, Refused, Streams, last_event
@@ -24,7 +24,18 @@ ChargeKind = Literal["recurring", "usage", "one-time", "spiff"]
 CHARGE_KINDS: tuple[ChargeKind, ...] = ("recurring", "usage", "one-time", "spiff")
 ORIGIN = date(1900, 1, 1)
 
-PositiveRate = Annotated[Rate, Field(ge=0, le=1000)]
+
+def _percentage(rate: Decimal) -> Decimal:
+    if rate > MOST_OF_A_BASE:
+        raise ValueError(f"{rate} is {rate * 100}%; write 80% or 0.8 for eighty percent")
+    return rate
+
+
+MOST_OF_A_BASE = 2
+"""No plan pays more than twice what came in or is billed; a larger rate is a percentage written as a number."""
+
+PercentRate = Annotated[Rate, Field(ge=0), AfterValidator(_percentage)]
+Multiple = Annotated[Rate, Field(ge=0, le=100)]
 
 # -- what a version says
 
@@ -49,7 +60,11 @@ AppliesTo = Annotated[ServiceMonthsFrom | SignedOrRenewedFrom, Field(discriminat
 
 
 class Selector(Model):
-    """Which items a rule is for; what is left out matches everything."""
+    """Which items a rule is for; what is left out matches everything.
+
+    Of the rules that match, the one that names a service pays; if none does, the one that names an account, then a
+    product, a category, a charge kind, a vendor; then the rule that names nothing.
+    """
 
     service: ServiceId | None = None
     account: AccountId | None = None
@@ -84,14 +99,14 @@ class PercentOfCommission(Model):
     """A part of each statement line's commission received."""
 
     kind: Literal["percent-of-commission"]
-    rate: PositiveRate
+    rate: PercentRate
 
 
 class PercentOfMrc(Model):
     """A part of a service's MRC for each month in service that the vendor has reported on, paid or not."""
 
     kind: Literal["percent-of-mrc"]
-    rate: PositiveRate
+    rate: PercentRate
 
 
 class MultipleOfMrcOnce(Model):
@@ -101,7 +116,7 @@ class MultipleOfMrcOnce(Model):
     """
 
     kind: Literal["multiple-of-mrc-once"]
-    multiple: PositiveRate
+    multiple: Multiple
     clawback_within_days: Annotated[int, Field(ge=0, le=3650)] = 0
     clawback_rate: Annotated[Rate, Field(ge=0, le=1)] = Decimal(1)
 
@@ -128,19 +143,19 @@ class Rule(Model):
 
 class OverridePercentOfCommission(Model):
     kind: Literal["percent-of-commission"]
-    rate: PositiveRate
+    rate: PercentRate
 
 
 class OverridePercentOfMrc(Model):
     kind: Literal["percent-of-mrc"]
-    rate: PositiveRate
+    rate: PercentRate
 
 
 class PercentOfDownlineShare(Model):
     """A part of the selling agent's exact share, at every level (published example M08)."""
 
     kind: Literal["percent-of-downline-share"]
-    rate: PositiveRate
+    rate: PercentRate
 
 
 class Differential(Model):
@@ -252,6 +267,10 @@ class RulesAmbiguous(Refused):
     """Two rules for the same items: exactly one rule pays an item."""
 
 
+class RuleNeverApplies(Refused):
+    """A rule that no item can meet is a mistake: a SPIFF has charge kind spiff, a month in service recurring."""
+
+
 class PlanVersionNotProposed(Refused):
     """Only a proposed version can be published."""
 
@@ -298,6 +317,7 @@ def decide(plan: Plan, command: PlanCommand, context: Context) -> list[PlanEvent
             if command.plan_version in plan.proposed:
                 raise PlanVersionAlreadyProposed(f"{version} waits for approval; publish or withdraw it first")
             _check_unambiguous(version, command)
+            _check_applicable(version, command)
             return [
                 PlanVersionProposed(
                     plan=command.plan,
@@ -345,6 +365,17 @@ def _proposed(plan: Plan, number: int, version: str) -> PlanVersionProposed:
 def pays_once(pay: PercentOfCommission | PercentOfMrc | MultipleOfMrcOnce | Flat) -> bool:
     """Whether the pay is a SPIFF, earned once at activation, rather than earned month by month."""
     return isinstance(pay, MultipleOfMrcOnce) or (isinstance(pay, Flat) and pay.every == "once")
+
+
+def _check_applicable(version: str, command: ProposePlanVersion) -> None:
+    for rule in command.rules:
+        by_month = rule.pay.kind in ("percent-of-mrc", "flat")
+        kind: ChargeKind | None = "spiff" if pays_once(rule.pay) else "recurring" if by_month else None
+        if kind is not None and rule.when.charge_kind not in (None, kind):
+            raise RuleNeverApplies(
+                f"{version}: rule {rule.rule} pays {rule.pay.kind} on charge kind {kind} only, and is for "
+                f"{rule.when.charge_kind}; name {kind} or no charge kind"
+            )
 
 
 def _check_unambiguous(version: str, command: ProposePlanVersion) -> None:

@@ -20,7 +20,7 @@ from pydantic import ValidationError
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from adapters.command_file import FileFault, read_commands
+from adapters.command_file import FileFault, entry_schema, read_commands
 from adapters.database import DatabaseUnavailable
 from adapters.faults import first_fault
 from adapters.party import Parties
@@ -341,8 +341,8 @@ def status(json: Json = False) -> None:
 
 @app.command()
 def schema(name: Annotated[str | None, typer.Argument(help="One command or event topic.")] = None) -> None:
-    """The JSON Schema of every command and event."""
-    commands = {do: cls.model_json_schema() for do, cls in sorted(COMMANDS.items())}
+    """The JSON Schema of every command, as it stands in a file, and of every event."""
+    commands = {do: entry_schema(do) for do in sorted(COMMANDS)}
     events = {topic: {"version": cls.version, **cls.model_json_schema()} for topic, cls in sorted(TOPICS.items())}
     if name is None:
         render.as_json({"commands": commands, "events": events})

@@ -22,7 +22,7 @@ from domain.plan import CHARGE_KINDS
 from domain.rating import release_1
 from domain.rating.expected import ExpectedZero, expected_zeros
 from domain.rating.facts import CASH_NO, HOUSE_NO, AccountFacts, Cell, HouseFacts
-from domain.rating.reasons import Explanation, explain
+from domain.rating.reasons import Explanation, explain, suspense_reason
 from domain.rating.release_1 import Item
 from projections.ledger import BOOKS_PER_PARTY, CASH_KIND, PAYER_ROLE, EntryId, Leg, book, book_name, payee_book
 
@@ -414,7 +414,7 @@ class Queries:
                 "currency": currency,
                 "since_position": position,
                 "since": _iso(self.day_of(position)),
-                "why": self.account_facts(account_no).unmatched_because,
+                "why": suspense_reason(self.account_facts(account_no)),
             }
             for account_no, currency, amount, position in rows
         ]

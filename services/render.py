@@ -12,7 +12,7 @@ from domain.money import show
 from services.queries import Balance, Explained
 
 console = Console(highlight=False)
-errors = Console(stderr=True, highlight=False)
+errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def say(*sentences: object) -> None:

@@ -15,7 +15,7 @@ from domain.plan import CHARGE_KINDS
 from domain.rating import release_1
 from domain.rating.expected import ExpectedZero, expected_zeros
 from domain.rating.facts import AccountFacts, Cell
-from domain.rating.reasons import explain
+from domain.rating.reasons import explain, suspense_reason
 from projections.ledger import CASH_KIND, PAYER_ROLE, Leg, book_name, payee_book
 from services.commands import Commands
 
@@ -219,7 +219,7 @@ class Simulation:
                     "number": account.account,
                     "amount_minor": amount,
                     "currency": currency,
-                    "why": account.unmatched_because if amount > 0 else "placed",
+                    "why": suspense_reason(account) if amount > 0 else "placed",
                 }
             )
         return rows

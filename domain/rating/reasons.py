@@ -5,6 +5,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from domain.money import half_away, show
+from domain.rating.facts import AccountFacts
 from domain.rating.release_1 import Item, Share
 
 PLACES = 12
@@ -75,6 +76,13 @@ def _what_is_left(item: Item, share: Share, currency: str) -> str:
     words = f"{what}:{paid} = {show(share.amount_minor, currency)}" if paid else what
     zeros = "".join(f"; {zero.reason}" for zero in item.zeros if zero.payee == "house")
     return f"{words}; {item.label}{zeros}"
+
+
+def suspense_reason(account: AccountFacts) -> str:
+    """Why lines wait in a partition: nobody knows their account, or on a known account nobody knows their service."""
+    if account.account_no > 0:
+        return "the line names none of the account's services, and these have different agents"
+    return account.unmatched_because
 
 
 class Explanation(NamedTuple):

@@ -211,7 +211,9 @@ def test_without_a_letter_nobody_is_designated() -> None:
     given(BOOK, account()).when(
         DesignateAgentOfRecord(account="ACC-1", agents=HARBOR, effective_on=JANUARY)
     ).then_refused(
-        EvidenceMissing, "the agent of record of ACC-1 is designated on the customer's letter; give its evidence"
+        EvidenceMissing,
+        "the agent of record of ACC-1 is designated on the customer's letter; add evidence: "
+        "{signer: the customer, signed_on: a date}",
     )
 
 
@@ -404,7 +406,9 @@ def test_a_change_is_rejected_with_a_reason_and_may_be_proposed_again() -> None:
 @pytest.mark.parametrize("command", [APPROVE, REJECT], ids=["approve", "reject"])
 def test_only_a_proposed_change_is_approved_or_rejected(command: Command) -> None:
     given(BOOK, ACCOUNT).when(command, by=BOB).then_refused(
-        NoChangeProposed, "no change of the agent of record on ACC-1 is proposed"
+        NoChangeProposed,
+        "no change of the agent of record on ACC-1 waits for approval; one with the customer's letter, for this month "
+        "or later, needs none",
     )
     given(BOOK, ACCOUNT, change(), said(APPROVE, by=BOB)).when(command, by=BOB).then_refused(NoChangeProposed)
 

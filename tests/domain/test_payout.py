@@ -141,11 +141,20 @@ def test_a_minimum_holds_in_the_currency_of_the_agreement_only() -> None:
 
 
 @pytest.mark.parametrize(
-    "figures", [(), (earned("harbor", 2499),), (earned("summit", 0), earned("harbor", -1))], ids=len
+    ("figures", "carried"),
+    [
+        ((), ""),
+        ((earned("harbor", 2499),), "; carried: harbor 24.99 USD (below the minimum)"),
+        (
+            (earned("summit", 0), earned("harbor", -1)),
+            "; carried: summit 0.00 USD (nothing owed), harbor -0.01 USD (negative)",
+        ),
+    ],
+    ids=["nobody", "below the minimum", "nothing owed"],
 )
-def test_a_pay_run_pays_somebody(figures: tuple[Earned, ...]) -> None:
+def test_a_pay_run_pays_somebody(figures: tuple[Earned, ...], carried: str) -> None:
     given(BOOK).when(propose(*figures)).then_refused(
-        NothingToPay, "pay run 2026-01 has nothing to pay as known at position 40"
+        NothingToPay, f"pay run 2026-01 has nothing to pay as known at position 40{carried}"
     )
 
 

@@ -9,10 +9,12 @@ from pydantic import ValidationError
 
 from domain.message import Actor, SelfApproved
 from domain.plan import (
+    ChargeKind,
     Flat,
     MultipleOfMrcOnce,
     Override,
     OverridePercentOfCommission,
+    Pay,
     PercentOfCommission,
     PercentOfMrc,
     PlanVersionAlreadyProposed,
@@ -25,6 +27,7 @@ from domain.plan import (
     ProposePlanVersion,
     PublishPlanVersion,
     Rule,
+    RuleNeverApplies,
     RulesAmbiguous,
     Selector,
     ServiceMonthsFrom,
@@ -207,13 +210,30 @@ def test_a_selector_matches_what_it_names() -> None:
     assert not Selector(service="C-1/dia").matches(None, *item[1:])
 
 
-@pytest.mark.parametrize(("rate", "taken"), [("0", True), ("1000", True), ("1000.01", False), ("-0.01", False)])
+@pytest.mark.parametrize(
+    ("rate", "taken"), [("0", True), ("2", True), ("200%", True), ("2.01", False), ("80", False), ("-0.01", False)]
+)
 def test_a_rate_is_not_negative_and_not_absurd(rate: str, taken: bool) -> None:
     if taken:
-        assert PercentOfMrc(kind="percent-of-mrc", rate=Decimal(rate)).rate == Decimal(rate)
+        assert PercentOfMrc.model_validate({"kind": "percent-of-mrc", "rate": rate}).rate in (0, 2)
     else:
-        with pytest.raises(ValidationError):
-            PercentOfMrc(kind="percent-of-mrc", rate=Decimal(rate))
+        with pytest.raises(ValidationError, match=r"write 80% or 0\.8|greater than or equal to 0"):
+            PercentOfMrc.model_validate({"kind": "percent-of-mrc", "rate": rate})
+
+
+@pytest.mark.parametrize(
+    ("pay", "charge_kind", "kind"),
+    [(SPIFF, "recurring", "spiff"), (SPIFF, "one-time", "spiff"), (OF_MRC, "usage", "recurring")],
+)
+def test_a_rule_that_no_item_can_meet_is_refused(pay: Pay, charge_kind: ChargeKind, kind: ChargeKind) -> None:
+    wrong = Rule(rule="odd", when=Selector(charge_kind=charge_kind), pay=pay)
+    given().when(propose(1, wrong)).then_refused(
+        RuleNeverApplies,
+        f"version 1 of plan standard: rule odd pays {pay.kind} on charge kind {kind} only, and is for {charge_kind}; "
+        f"name {kind} or no charge kind",
+    )
+    right = Rule(rule="fine", when=Selector(charge_kind=kind), pay=pay)
+    assert given().when(propose(1, right)).refusal is None
 
 
 @pytest.mark.parametrize(("rate", "taken"), [("0", True), ("100%", True), ("1.01", False)])
