@@ -2,6 +2,7 @@
 
 from calendar import monthrange
 from datetime import date
+from functools import lru_cache
 from typing import Annotated
 
 from pydantic import StringConstraints
@@ -24,10 +25,12 @@ def text(month_no: int) -> str:
     return f"{month_no // 12:04d}-{month_no % 12 + 1:02d}"
 
 
+@lru_cache(maxsize=4096)
 def first_day(month_no: int) -> date:
     return date(month_no // 12, month_no % 12 + 1, 1)
 
 
+@lru_cache(maxsize=4096)
 def last_day(month_no: int) -> date:
     year, month = month_no // 12, month_no % 12 + 1
     return date(year, month, monthrange(year, month)[1])

@@ -349,6 +349,7 @@ class PlanVersion:
         self.plan = published.plan
         self.number = published.plan_version
         self.applies_to = published.applies_to
+        self.from_month = months.number_of(published.applies_to.from_)
         by_precedence = sorted(published.rules, key=lambda rule: rule.when.specificity, reverse=True)
         self.monthly: tuple[Rule, ...] = tuple(rule for rule in by_precedence if not pays_once(rule.pay))
         self.once: tuple[Rule, ...] = tuple(rule for rule in by_precedence if pays_once(rule.pay))
@@ -394,27 +395,29 @@ class AgentFacts:
     terminations: list[Termination] = field(default_factory=list)
 
     def agreement_in(self, month: int, known: int) -> Agreement | None:
-        """The agreement in force on the last day of the month."""
+        """The agreement in force on the last day of the month: the one of the latest date, learned last."""
         day = months.last_day(month)
-        return max(
-            (a for a in self.agreements if a.position <= known and a.effective_on <= day),
-            key=lambda a: (a.effective_on, a.position),
-            default=None,
-        )
+        found: Agreement | None = None
+        for agreement in self.agreements:
+            if agreement.position <= known and agreement.effective_on <= day:
+                if found is None or agreement.effective_on >= found.effective_on:
+                    found = agreement
+        return found
 
     def upline_in(self, month: int, known: int) -> UplineFrom | None:
-        return max(
-            (u for u in self.uplines if u.position <= known and u.month <= month),
-            key=lambda u: (u.month, u.position),
-            default=None,
-        )
+        """The upline in the month: the one of the latest month, learned last."""
+        found: UplineFrom | None = None
+        for upline in self.uplines:
+            if upline.position <= known and upline.month <= month and (found is None or upline.month >= found.month):
+                found = upline
+        return found
 
     def unpaid_since(self, month: int, known: int) -> Termination | None:
         """The termination without evergreen that took effect by the first day of the month."""
-        day = months.first_day(month)
-        return next(
-            (t for t in self.terminations if t.position <= known and t.effective_on <= day and not t.evergreen), None
-        )
+        for ended in self.terminations:
+            if ended.position <= known and ended.effective_on <= months.first_day(month) and not ended.evergreen:
+                return ended
+        return None
 
 
 @dataclass(slots=True)

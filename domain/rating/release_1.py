@@ -413,11 +413,13 @@ def terms(
 
 def _season(account: AccountFacts, house: HouseFacts, month: int) -> Season:
     """The longest season around a month: from the last turn up to it to the first turn after it."""
-    turns = set(_turns(account, house))
-    return Season(
-        max((turn for turn in turns if turn <= month), default=0),
-        min((turn for turn in turns if turn > month), default=NEVER),
-    )
+    first, after = 0, NEVER
+    for turn in _turns(account, house):
+        if turn > month:
+            after = min(after, turn)
+        elif turn > first:
+            first = turn
+    return Season(first, after)
 
 
 def _turns(account: AccountFacts, house: HouseFacts) -> Iterator[int]:
@@ -442,7 +444,7 @@ def _turns(account: AccountFacts, house: HouseFacts) -> Iterator[int]:
         for agreement in facts.agreements:
             yield months.number_of(agreement.effective_on)
             for version in house.plans.get(agreement.plan, ()):
-                yield months.number_of(version.applies_to.from_)
+                yield version.from_month
 
 
 def _with_uplines(house: HouseFacts, agents: Iterable[str]) -> set[str]:

@@ -53,7 +53,7 @@ class _Bench:
 
     def _rebuilt(self, name: str) -> Rebuilt:
         command = [sys.executable, "-m", "tests.bench.rebuilt", self.database.url, self.database.house, name]
-        done = subprocess.run([*command, str(self.workers)], check=True, capture_output=True, text=True)
+        done = subprocess.run([*command, str(self.workers)], check=True, stdout=subprocess.PIPE, text=True)
         found: Rebuilt = json.loads(done.stdout)
         return found
 

@@ -16,6 +16,8 @@ from psycopg.conninfo import conninfo_to_dict
 from adapters.database import Database
 
 LEGS = 4
+EVENTS_A_SAVE = 50
+"""The library's pipelined insert hangs on some 500 KB over a Unix socket, so not all in one."""
 TIMEOUT = 600
 
 
@@ -34,7 +36,9 @@ class Accounts(Application[UUID]):
         self.save(Opened(account=account, customer="customer-0", vendor="lumen"))
 
     def open_many(self, count: int) -> None:
-        self.save(*(Opened(account=f"account-{number}", customer="c", vendor="lumen") for number in range(count)))
+        for start in range(0, count, EVENTS_A_SAVE):
+            numbers = range(start, min(start + EVENTS_A_SAVE, count))
+            self.save(*(Opened(account=f"account-{number}", customer="c", vendor="lumen") for number in numbers))
 
 
 class Postings(PostgresTrackingRecorder):
