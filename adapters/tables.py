@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg import sql
@@ -24,12 +24,18 @@ CREATE TABLE IF NOT EXISTS {schema}.projection_position (
 """)
 
 
+_SQL_TYPES: dict[str, LiteralString] = {"text": 'text COLLATE "C"'}
+"""Text in the order of its bytes: the same on every server, and the same as in memory."""
+
+
 def create(connection: psycopg.Connection, schema: str, tables: Iterable[Table], *, indexed: bool = True) -> None:
     """Create the tables that are missing; without ``indexed``, bare ones for bulk loading (see ``add_keys``)."""
     for table in tables:
         columns = sql.SQL(", ").join(
             sql.SQL("{} {}{}").format(
-                sql.Identifier(c.name), sql.SQL(c.type), sql.SQL("" if c.optional else " NOT NULL")
+                sql.Identifier(c.name),
+                sql.SQL(_SQL_TYPES.get(c.type, c.type)),
+                sql.SQL("" if c.optional else " NOT NULL"),
             )
             for c in table.columns
         )
