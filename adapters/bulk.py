@@ -11,7 +11,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import date
 from resource import RUSAGE_SELF, getrusage
 from struct import Struct
@@ -26,13 +26,14 @@ from domain import months
 from domain.rating.facts import CASH_NO, HOUSE_NO, Cell, HouseFacts
 from projections.ledger import AMOUNT, BOOK, JOURNAL, LegFields, cash_rows, changes_by_subject, payee_book, post_account
 
+WRITE_ROWS = 2_000
 READ_ACCOUNTS = 100
 SORT_MEMORY = "64MB"
 COLLECT_AFTER = 200_000
 """Objects between two looks for cycles, of which rating makes none."""
 
-Sums = defaultdict[tuple[int, str], int]
-"""By ledger account and currency, in minor units."""
+Sums = defaultdict[str, defaultdict[int, int]]
+"""By currency and ledger account, in minor units."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,7 @@ _COPY_HEAD = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 _COPY_END = b"\xff\xff"
 _CODES = {"bigint": "q", "integer": "i", "smallint": "h", "date": "i", "text": "3s"}
 """How values are packed; the only text of the journal is a currency of three letters."""
+_BYTES = {"bigint": 8, "integer": 4, "smallint": 2, "date": 4, "text": 3}
 _POSTING_COLUMNS = 5
 """Position, account, day, kind and currency are the same for all rows of one posting."""
 _DAY_ZERO = date(2000, 1, 1).toordinal()
@@ -94,9 +96,30 @@ _posting = _packer(_types[:_POSTING_COLUMNS], prefix="h").pack
 _leg = _packer(_types[_POSTING_COLUMNS:]).pack
 
 
+_sizes = [_BYTES[type_] for type_ in _types]
+_position_size, _account_size, _day_size, _kind_size, _currency_size = _sizes[:_POSTING_COLUMNS]
+_LEG_SIZES = tuple(_sizes[_POSTING_COLUMNS:])
+
+
 def pack_posting(position: int, account_no: int, day: int, kind: int, currency: bytes) -> bytes:
     """The beginning of every row of one posting; ``day`` counts from 2000-01-01."""
-    return _posting(len(_types), 8, position, 8, account_no, 4, day, 2, kind, 3, currency)
+    return _posting(
+        len(_types),
+        *(_position_size, position),
+        *(_account_size, account_no),
+        *(_day_size, day),
+        *(_kind_size, kind),
+        *(_currency_size, currency),
+    )
+
+
+def pack_legs(posting: bytes, legs: Iterable[LegFields]) -> list[bytes]:
+    """The rows of one posting, its legs numbered in their order."""
+    a, b, c, d, e, f = _LEG_SIZES
+    return [
+        posting + _leg(a, leg_no, b, item_no, c, line, d, role, e, book, f, amount)
+        for leg_no, (item_no, line, role, book, amount) in enumerate(legs, start=1)
+    ]
 
 
 def day_number(day: date) -> int:
@@ -109,16 +132,21 @@ class _Copied:
 
     copy: psycopg.Copy
     rows: int = 0
-
-    def __post_init__(self) -> None:
-        self.copy.write(_COPY_HEAD)
+    _waiting: list[bytes] = field(default_factory=lambda: [_COPY_HEAD])
 
     def write(self, rows: list[bytes]) -> None:
         self.rows += len(rows)
-        self.copy.write(b"".join(rows))
+        self._waiting += rows
+        if len(self._waiting) >= WRITE_ROWS:
+            self._send()
 
     def end(self) -> None:
-        self.copy.write(_COPY_END)
+        self._waiting.append(_COPY_END)
+        self._send()
+
+    def _send(self) -> None:
+        self.copy.write(b"".join(self._waiting))
+        self._waiting.clear()
 
 
 class _Books(dict[str, int]):
@@ -162,7 +190,7 @@ class Worker:
 
     def load(self, accounts: Range) -> Loaded:
         """Copy the journal of a range, in one transaction."""
-        sums: Sums = defaultdict(int)
+        sums: Sums = defaultdict(lambda: defaultdict(int))
         with self.writing.transaction(), self._copied() as copied:
             for account_no, facts in self._accounts(accounts):
                 self.at = account_no
@@ -171,7 +199,8 @@ class Worker:
                 elif account_no != HOUSE_NO:
                     copied.write(self._account(account_no, facts, sums))
         peak_kib = getrusage(RUSAGE_SELF).ru_maxrss
-        return Loaded(copied.rows, [(*key, amount) for key, amount in sums.items()], process_time(), peak_kib)
+        summed = [(book, currency, amount) for currency, books in sums.items() for book, amount in books.items()]
+        return Loaded(copied.rows, summed, process_time(), peak_kib)
 
     @contextmanager
     def _copied(self) -> Iterator[_Copied]:
@@ -203,9 +232,10 @@ class Worker:
         for position, cell, legs in post_account(account_no, facts, self.house, self.changes_of, self.book_of):
             currency = cell.currency
             posting = pack_posting(position, account_no, self._last_day(cell), cell.kind, currency.encode())
-            for leg_no, (item_no, line, role, book, amount) in enumerate(legs, start=1):
-                rows.append(posting + _leg(2, leg_no, 8, item_no, 4, line, 2, role, 8, book, 8, amount))
-                sums[book, currency] += amount
+            rows += pack_legs(posting, legs)
+            books = sums[currency]
+            for leg in legs:
+                books[leg[BOOK]] += leg[AMOUNT]
         return rows
 
     def _last_day(self, cell: Cell) -> int:
@@ -217,18 +247,13 @@ class Worker:
     def _cash(self, facts: Iterable[tuple[int, Any]], sums: Sums) -> list[bytes]:
         rows: list[bytes] = []
         for position, fact in facts:
-            for row in cash_rows(position, fact, self.house):
-                if row.table == JOURNAL.name:
-                    _, account_no, on, kind, currency, leg_no, *leg = row.values
-                    posting = pack_posting(position, account_no, day_number(on), kind, currency.encode())
-                    rows.append(posting + _packed_leg(leg_no, tuple(leg)))
-                    sums[leg[BOOK], currency] += leg[AMOUNT]
+            posted = [row.values for row in cash_rows(position, fact, self.house) if row.table == JOURNAL.name]
+            _, account_no, on, kind, currency, _, *_ = posted[0]
+            legs = [values[_POSTING_COLUMNS + 1 :] for values in posted]
+            rows += pack_legs(pack_posting(position, account_no, day_number(on), kind, currency.encode()), legs)
+            for leg in legs:
+                sums[currency][leg[BOOK]] += leg[AMOUNT]
         return rows
-
-
-def _packed_leg(leg_no: int, leg: LegFields | tuple[Any, ...]) -> bytes:
-    item_no, line, role, book, amount = leg
-    return _leg(2, leg_no, 8, item_no, 4, line, 2, role, 8, book, 8, amount)
 
 
 def main() -> None:

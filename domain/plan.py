@@ -90,9 +90,14 @@ class Selector(Model):
         charge_kind: str,
         vendor: str,
     ) -> bool:
-        wanted = (self.service, self.account, self.product, self.category, self.charge_kind, self.vendor)
-        given = (service, account, product, category, charge_kind, vendor)
-        return all(w is None or w == g for w, g in zip(wanted, given, strict=True))
+        return (
+            self.service in (None, service)
+            and self.account in (None, account)
+            and self.product in (None, product)
+            and self.category in (None, category)
+            and self.charge_kind in (None, charge_kind)
+            and self.vendor in (None, vendor)
+        )
 
 
 class PercentOfCommission(Model):

@@ -399,9 +399,9 @@ class AgentFacts:
         day = months.last_day(month)
         found: Agreement | None = None
         for agreement in self.agreements:
-            if agreement.position <= known and agreement.effective_on <= day:
-                if found is None or agreement.effective_on >= found.effective_on:
-                    found = agreement
+            in_force = agreement.position <= known and agreement.effective_on <= day
+            if in_force and (found is None or agreement.effective_on >= found.effective_on):
+                found = agreement
         return found
 
     def upline_in(self, month: int, known: int) -> UplineFrom | None:

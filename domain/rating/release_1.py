@@ -474,17 +474,15 @@ class _Subject(NamedTuple):
     named: str | None
 
     def matches(self, selector: Selector) -> bool:
+        """Whether a rule is for it. A service goes by its own name, and by that with its contract's before it."""
         names = (self.service.service, self.service.name) if self.service else (self.named,)
-        return any(
-            selector.matches(
-                name,
-                self.account.account,
-                self.product,
-                self.category,
-                CHARGE_KINDS[self.cell.kind],
-                self.vendor,
-            )
-            for name in names
+        return selector.matches(
+            selector.service if selector.service in names else None,
+            self.account.account,
+            self.product,
+            self.category,
+            CHARGE_KINDS[self.cell.kind],
+            self.vendor,
         )
 
 
@@ -597,7 +595,7 @@ def _all_nothing(subject: "_Subject", agent: str, reason: str) -> Iterator[Zero]
 
 
 def _coefficient(payee: str, role: int, why: Why, base: Base) -> Coefficient:
-    product = prod((step.factor for step in why.steps), start=Fraction(1))
+    product = prod([step.factor for step in why.steps[1:]], start=why.steps[0].factor if why.steps else WHOLE)
     return Coefficient(payee, role, product.numerator, product.denominator, why, base)
 
 
@@ -638,11 +636,11 @@ class _Paid(NamedTuple):
 def _pay(rule: Rule) -> _Paid:
     match rule.pay:
         case PercentOfCommission():
-            rate = _exact(rule.pay.rate)
-            return _Paid("commission", rate, f"{percent(rate)} of commission received", (_percent_of(rate),))
+            part = _percent_of(rule.pay.rate)
+            return _Paid("commission", part.factor, f"{percent(rule.pay.rate)} of commission received", (part,))
         case PercentOfMrc():
-            rate = _exact(rule.pay.rate)
-            return _Paid("mrc", rate, f"{percent(rate)} of MRC", (_percent_of(rate),))
+            part = _percent_of(rule.pay.rate)
+            return _Paid("mrc", part.factor, f"{percent(rule.pay.rate)} of MRC", (part,))
         case MultipleOfMrcOnce():
             multiple = plain(rule.pay.multiple)
             rate = _exact(rule.pay.multiple)
@@ -652,8 +650,9 @@ def _pay(rule: Rule) -> _Paid:
             return _Paid("flat", Fraction(1), f"flat {amount}", ())
 
 
-def _percent_of(rate: Fraction) -> Step:
-    return Step(f"{percent(rate)} of {{of}}", rate)
+@lru_cache
+def _percent_of(rate: Decimal) -> Step:
+    return Step(f"{percent(rate)} of {{of}}", Fraction(rate))
 
 
 @lru_cache
@@ -685,20 +684,22 @@ def _plan_version(subject: _Subject, agent: str) -> tuple[PlanVersion | None, st
     agreement = facts.agreement_in(month, known)
     if agreement is None:
         return None, f"{agent} has no agreement in force in {MONTH}"
-    signed = _contract_date(subject)
-    applicable = [
-        (version.applies_to.from_, version.number, version)
-        for version in house.plans.get(agreement.plan, ())
-        if version.position <= known
-        and (
-            months.number_of(version.applies_to.from_) <= month
-            if version.applies_to.kind == "service-months-from"
-            else signed is not None and version.applies_to.from_ <= signed
-        )
-    ]
-    if not applicable:
+    found: PlanVersion | None = None
+    for version in house.plans.get(agreement.plan, ()):
+        if version.position <= known and _applies(subject, version):
+            order = (version.applies_to.from_, version.number)
+            if found is None or order > (found.applies_to.from_, found.number):
+                found = version
+    if found is None:
         return None, f"no published version of plan {agreement.plan} applies in {MONTH}"
-    return max(applicable, key=lambda candidate: candidate[:2])[2], ""
+    return found, ""
+
+
+def _applies(subject: _Subject, version: PlanVersion) -> bool:
+    if version.applies_to.kind == "service-months-from":
+        return version.from_month <= subject.cell.month
+    signed = _contract_date(subject)
+    return signed is not None and version.applies_to.from_ <= signed
 
 
 def _contract_date(subject: _Subject) -> date | None:
@@ -793,16 +794,16 @@ def _override_paid(override: Override, pay: _Paid, own: _Paid | None, highest: F
     """What an override pays; or why it is nothing."""
     match override.pay:
         case OverridePercentOfCommission():
-            rate = _exact(override.pay.rate)
-            words = f"override of {percent(rate)} of commission received"
-            return _Paid("commission", rate, words, (_percent_of(rate),))
+            part = _percent_of(override.pay.rate)
+            words = f"override of {percent(override.pay.rate)} of commission received"
+            return _Paid("commission", part.factor, words, (part,))
         case OverridePercentOfMrc():
-            rate = _exact(override.pay.rate)
-            return _Paid("mrc", rate, f"override of {percent(rate)} of MRC", (_percent_of(rate),))
+            part = _percent_of(override.pay.rate)
+            return _Paid("mrc", part.factor, f"override of {percent(override.pay.rate)} of MRC", (part,))
         case PercentOfDownlineShare():
-            rate = _exact(override.pay.rate)
-            words = f"override of {percent(rate)} of the downline's share"
-            return _Paid(pay.base, rate * pay.rate, words, (*pay.steps, _percent_of(rate)))
+            part = _percent_of(override.pay.rate)
+            words = f"override of {percent(override.pay.rate)} of the downline's share"
+            return _Paid(pay.base, part.factor * pay.rate, words, (*pay.steps, part))
         case Differential():
             if own is None or own.base != pay.base:
                 return "own rate and the downline's are of different bases"
