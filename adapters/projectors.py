@@ -127,7 +127,12 @@ class Projector:
 
     def step(self, batch: int, upto: int | None = None) -> int:
         """Project up to ``batch`` positions and commit; how many. Raises Poison after committing what came before."""
-        done, failure = self._attempt(batch, upto)
+        try:
+            done, failure = self._attempt(batch, upto)
+        except (psycopg.DataError, psycopg.IntegrityError) as refused:  # the server does not say by which position
+            if batch > 1:
+                return self.step(batch // 10 or 1, upto)
+            done, failure = 0, (self._stored_position() + 1, f"{type(refused).__name__}: {refused}")
         if failure is None:
             return done
         position, reason = failure
@@ -155,9 +160,17 @@ class Projector:
         return max(self._at, 0)
 
     def _attempt(self, batch: int, upto: int | None) -> tuple[int, tuple[int, str] | None]:
-        position = self._stored_position(lock=True)
-        if position != self._at:
+        """One transaction: how many positions, or which one cannot be processed and why."""
+        try:
+            return self._transact(batch, upto)
+        except psycopg.Error:
             self._rolled_back()
+            raise
+
+    def _transact(self, batch: int, upto: int | None) -> tuple[int, tuple[int, str] | None]:
+        position = self._stored_position(lock=True)  # another process may not move it before the commit
+        if position != self._at:
+            self._forget()
             self._at = position
         end = self._end()
         target = min(position + batch, end if upto is None else min(end, upto))
@@ -170,7 +183,6 @@ class Projector:
                 if self.state.pending_rows >= COPY_ROWS:
                     self.state.flush()
         except psycopg.Error:
-            self._rolled_back()
             raise
         except Exception as error:  # whatever a projection cannot process is poison, named with its position
             return 0, (at[0], f"{type(error).__name__}: {error}")
@@ -196,7 +208,11 @@ class Projector:
         return int(row[0])
 
     def _rolled_back(self) -> None:
-        self.connection.rollback()
+        if not self.connection.closed:
+            self.connection.rollback()
+        self._forget()
+
+    def _forget(self) -> None:
         self.state.forget()
         self.ledger = None
         self._at = -1
@@ -276,9 +292,13 @@ class Projectors:
     def __init__(self, database: Database, schema: str | None = None, names: Iterable[str] = NAMES) -> None:
         self.database = database
         self.schema = schema or database.book
-        self.connection = database.connect("projector")
-        prepare(self.connection, self.schema, names)
-        self.projectors = {name: Projector(database, self.schema, name, self.connection) for name in names}
+        self.names = tuple(names)
+        self._connect()
+        prepare(self.connection, self.schema, self.names)
+
+    def _connect(self) -> None:
+        self.connection = self.database.connect("projector")
+        self.projectors = {n: Projector(self.database, self.schema, n, self.connection) for n in self.names}
 
     def close(self) -> None:
         self.connection.close()
@@ -290,8 +310,29 @@ class Projectors:
         self.close()
 
     def step(self, batch: int = 1_000, upto: int | None = None) -> int:
-        """One step of each projector, facts before the ledger; how many positions in all."""
-        return sum(projector.step(batch, upto) for projector in self.projectors.values())
+        """One step of each projector, facts before the ledger; how many positions in all.
+
+        When the connection breaks, what was not committed is done again on a new one. Raises Poison once every
+        projector had its step, DatabaseUnavailable.
+        """
+        try:
+            return self._step(batch, upto)
+        except psycopg.OperationalError:
+            if not self.connection.closed:
+                raise
+        self._connect()
+        return self._step(batch, upto)
+
+    def _step(self, batch: int, upto: int | None) -> int:
+        done, poison = 0, None
+        for projector in self.projectors.values():
+            try:
+                done += projector.step(batch, upto)
+            except Poison as stopped:
+                poison = poison or stopped
+        if poison is not None:
+            raise poison
+        return done
 
     def catch_up(self, batch: int = 1_000, upto: int | None = None) -> int:
         """Step until nothing is behind; the ledger's position."""

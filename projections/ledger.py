@@ -30,7 +30,7 @@ JOURNAL = Table(
         Column("effective_on", "date", "last day of the cell's service month; the day on which money moved"),
         Column("kind", "smallint", "charge kind: 0 recurring, 1 usage, 2 one-time, 3 spiff; 9 money that moved"),
         Column("currency", "text", "ISO 4217"),
-        Column("leg", "smallint", "number of the entry within its posting, from 1"),
+        Column("leg", "integer", "number of the entry within its posting, from 1"),
         Column("item_no", "bigint", "position of the statement's or service's beginning; of the payment"),
         Column("item_line", "integer", "line of the statement; 0 for a service or a payment"),
         Column(

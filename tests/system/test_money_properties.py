@@ -434,6 +434,9 @@ STORIES_TO_REMEMBER: dict[str, Story] = {
         Statement("lumen", (Line("5-1", "1000", month=0),)),
         Statement("zito", (Line("5-1", "-30", month=0),)),
     ],
+    "commission stays with the former agent for two of three months": [
+        Letter("A-2", (("delta", 1),), 0, stays=1),
+    ],
     "a circle of uplines, closed by a change that reaches back": [
         NewPlanVersion("upline", False, -2, (Rule(rule="own", pay=percent("0.9")),), (_DIFFERENTIAL,)),
         NewUpline("keystone", None, 1),
