@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -73,8 +73,8 @@ class Counted(BulkLog):
     events = 0
 
     def append(
-        self, events: Sequence[NewEvent], guards: dict[StreamId, int], command_id: str, digest: str
-    ) -> CommandResult:  # type: ignore[override]
+        self, events: Sequence[NewEvent], guards: Mapping[StreamId, int], command_id: str, digest: str
+    ) -> CommandResult:
         self.events += len(events)
         return super().append(events, guards, command_id, digest)
 
