@@ -237,6 +237,10 @@ class NothingToPay(Refused):
     """Nobody's balance is above zero and at or above the minimum payout."""
 
 
+class FigureGivenTwice(Refused):
+    """An agent has one figure in each currency: two would be paid one after the other from the same balance."""
+
+
 class LedgerBehind(Refused):
     """Figures are taken from a ledger that has reached their position."""
 
@@ -410,7 +414,13 @@ def _propose(run: PayRun, command: ProposePayRun, context: Context) -> PayRunPro
         raise LedgerBehind(f"the ledger is at position {reached}, behind {position}; let the projectors catch up")
     payouts: list[PayoutLine] = []
     carried: list[CarriedLine] = []
+    given: set[tuple[str, str]] = set()
     for earned in command.figures or ():
+        if (earned.agent, earned.currency) in given:
+            raise FigureGivenTwice(
+                f"pay run {command.pay_run} has two figures of {earned.agent} in {earned.currency}; give one"
+            )
+        given.add((earned.agent, earned.currency))
         line = _line(earned, command, context)
         (payouts if isinstance(line, PayoutLine) else carried).append(line)  # type: ignore[arg-type]
     if not payouts:
