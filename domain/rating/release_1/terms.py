@@ -1,25 +1,15 @@
-"""Rating release 1: a cell's facts in, items with shares and reasons out.
-
-Published sources of its rules: precedence (RPM, example M02; OCA, O02), override of the received commission (M03), of
-the downline's share (M08), by level (M04), differential with compression (analyst scenario S07), negative lines
-mirrored (C11), clawback in part (C07). Every payee's exact figure is rounded half away from zero on its own and the
-house takes what is left; only a line that several agents of record divide by weight goes by largest remainder.
-
-Every pay is linear in one base, so a plan's rules are first compiled to coefficients, once for all lines that share
-product and service in a season (months in which nothing dated begins or ends), and then multiplied.
-"""
+"""Who is paid how: the plan version, the rule and the overrides, compiled to coefficients for a season of months."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
 from math import prod
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from domain import months
-from domain.money import divide, half_away, plain, show
+from domain.money import plain, show
 from domain.plan import (
     CHARGE_KINDS,
     Differential,
@@ -37,349 +27,30 @@ from domain.plan import (
 from domain.rating.attribution import agent_of_record, commission_agents, has_own_agent, service_names, services_differ
 from domain.rating.facts import (
     NEVER,
-    RECURRING,
-    SPIFF,
     AccountFacts,
     Cell,
     Designation,
     HouseFacts,
-    Line,
     PlanVersion,
     Service,
 )
-
-RELEASE = "1"
-
-HOUSE, SUSPENSE = "house", "suspense"
-ROLES_PER_SPLIT = 32
-HOUSE_ROLE, SUSPENSE_ROLE = 1000, 1001
-
-WHOLE = Fraction(1)
-
-Base = Literal["commission", "mrc", "flat"]
-
-
-class Step(NamedTuple):
-    """One factor of a coefficient; in ``words``, ``{of}`` stands for what it is a part of."""
-
-    words: str
-    factor: Fraction
-
-
-class Why(NamedTuple):
-    """What a coefficient came from; ``explain`` says it in words."""
-
-    words: str
-    rule: str
-    plan: str
-    plan_version: int
-    plan_position: int
-    aor: Designation
-    steps: tuple[Step, ...]
-    """What a person multiplies; their product is the coefficient."""
-    path: tuple[str, ...] = ()
-    """For an override: the chain from the selling agent up to the payee."""
-    stay: Designation | None = None
-    """The agent of record whom the commission has not reached yet, because it stays with a former one."""
-
-
-class Coefficient(NamedTuple):
-    """A payee's figure is ``numerator / denominator`` of the base."""
-
-    payee: str
-    role: int
-    numerator: int
-    denominator: int
-    why: Why
-    base: Base
-
-
-MONTH = "{month}"
-"""Stands for the service month in the reasons of terms, which hold for many months."""
-
-
-class Zero(NamedTuple):
-    """A figure that somebody may expect and that is nothing, with the reason."""
-
-    payee: str
-    reason: str
-
-    def in_month(self, month: int) -> "Zero":
-        return Zero(self.payee, self.reason.replace(MONTH, months.text(month)))
-
-
-@dataclass(frozen=True, slots=True)
-class Split:
-    """One agent of record's part of an item: what is paid of each base."""
-
-    agent: str
-    weight: int
-    commission: tuple[Coefficient, ...]
-    by_service: tuple[Coefficient, ...]
-    flat_minor: int
-    clawback_within_days: int
-    clawback_rate: Fraction
-    zeros: tuple[Zero, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """Who is paid how for items of one season, kind, service and product."""
-
-    splits: tuple[Split, ...]
-    zeros: tuple[Zero, ...] = ()
-    suspense_because: str = ""
-
-    @property
-    def pays_by_service(self) -> bool:
-        return any(split.by_service for split in self.splits)
-
-    @property
-    def pays_by_line(self) -> bool:
-        return any(split.commission for split in self.splits) or not self.pays_by_service
-
-
-class Share(NamedTuple):
-    """One payee's part of an item. ``base`` and ``why`` are what the figure is made of."""
-
-    payee: str
-    role: int
-    amount_minor: int
-    base: int | Fraction
-    coefficient: Coefficient | None
-
-
-class Item(NamedTuple):
-    """What is rated and rounded: a statement line, or a service × month with the lines that came for it.
-
-    ``item_no`` is a statement's or a service's position; ``line`` is 0 for a service.
-    """
-
-    item_no: int
-    line: int
-    received: tuple[tuple[str, int], ...]
-    """What came from each vendor, in minor units."""
-    shares: tuple[Share, ...]
-    zeros: tuple[Zero, ...]
-    label: str
-
-    @property
-    def total_minor(self) -> int:
-        return sum(amount for _, amount in self.received)
-
-
-class Season(NamedTuple):
-    """The months from ``first`` to before ``after``, in which the same terms hold."""
-
-    first: int
-    after: int
-
-
-TermsKey = tuple[int, str, str | None, str | None, str, bool]
-TermsCache = dict[TermsKey, list[tuple[Season, Terms]]]
-"""Compiled terms of one account, valid for one state of what is known."""
-
-
-def rate(account: AccountFacts, house: HouseFacts, cell: Cell, known: int, cache: TermsCache) -> tuple[Item, ...]:
-    """The items of a cell as known at a position, in order. Their shares sum to what was received, exactly."""
-    lines = account.lines.get(cell[1:])
-    current = [ln for ln in lines if ln.position <= known < ln.ended] if lines else []
-    if account.account_no < 0:
-        return tuple([_suspended(ln, account.unmatched_because) for ln in current])
-    if not account.services:
-        return tuple([_rate_line(account, house, cell, ln, None, known, cache) for ln in current])
-    return _rate_with_services(account, house, cell, current, known, cache)
-
-
-def _rate_with_services(
-    account: AccountFacts, house: HouseFacts, cell: Cell, lines: list[Line], known: int, cache: TermsCache
-) -> tuple[Item, ...]:
-    """Lines that come for a service which is paid by the month belong to that service's item."""
-    items: list[Item] = []
-    gathered: dict[str, list[Line]] = {}
-    for line in lines:
-        service = service_of(account, line, cell.month, known)
-        if service is not None and _belongs_to_service(account, house, cell, service, known, cache):
-            gathered.setdefault(service.name, []).append(line)
-        else:
-            items.append(_rate_line(account, house, cell, line, service, known, cache))
-    if cell.kind in (RECURRING, SPIFF):
-        for service in account.services.values():
-            if service.service_no <= known and service.currency == cell.currency:
-                came = gathered.get(service.name, [])
-                items.extend(_rate_service(account, house, cell, service, came, known, cache))
-    return tuple(sorted(items, key=lambda item: (item.item_no, item.line)))
-
-
-def service_of(account: AccountFacts, line: Line, month: int, known: int) -> Service | None:
-    """The service that a line names, or the only one in force on the account if it names none."""
-    services = [s for s in account.services.values() if s.service_no <= known]
-    if line.service is not None:
-        named = [s for s in services if line.service in (s.service, s.name)]
-    else:
-        named = [s for s in services if s.in_force(month, known)]
-    return named[0] if len(named) == 1 else None
-
-
-def _belongs_to_service(
-    account: AccountFacts, house: HouseFacts, cell: Cell, service: Service, known: int, cache: TermsCache
-) -> bool:
-    if cell.kind == SPIFF:
-        start = service.activated_on(known)
-        if start is None or months.number_of(start.on) != cell.month:
-            return False
-        return terms(account, house, cell, service, None, service.vendor, known, cache, once=True).pays_by_service
-    if cell.kind != RECURRING or not service.in_force(cell.month, known):
-        return False
-    found = terms(account, house, cell, service, None, service.vendor, known, cache)
-    return found.pays_by_service and not found.pays_by_line
-
-
-# -- items
-
-
-def _rate_line(
-    account: AccountFacts,
-    house: HouseFacts,
-    cell: Cell,
-    line: Line,
-    service: Service | None,
-    known: int,
-    cache: TermsCache,
-) -> Item:
-    found = terms(account, house, cell, service, line.product, line.vendor, known, cache, named=line.service)
-    if found.suspense_because:
-        return _suspended(line, found.suspense_because)
-    exact = line.commission
-    total = half_away(exact)
-    shares: list[Share] = []
-    left = total
-    zeros = found.zeros
-    for split in found.splits:
-        zeros += split.zeros
-        if split.by_service and not split.commission:
-            zeros += (Zero(agent_payee(split.agent), f"paid by the month in service, and none is in force in {MONTH}"),)
-        for coefficient in split.commission:
-            share = _share(coefficient, exact)
-            left -= share.amount_minor
-            shares.append(share)
-    shares.append(Share(HOUSE, HOUSE_ROLE, left, total, None))
-    if zeros:
-        zeros = tuple(zero.in_month(cell.month) for zero in zeros)
-    label = f"line {line.line} of statement {line.statement}"
-    return Item(line.statement_no, line.line, ((line.vendor, total),), tuple(shares), zeros, label)
-
-
-def _share(coefficient: Coefficient, base: int | Fraction) -> Share:
-    """The base times the coefficient, rounded half away from zero."""
-    payee, role, numerator, denominator, _, _ = coefficient
-    above, below = base.as_integer_ratio()
-    above *= numerator
-    below *= denominator
-    amount = (2 * abs(above) + below) // (2 * below)
-    return Share(payee, role, amount if above >= 0 else -amount, base, coefficient)
-
-
-def _suspended(line: Line, because: str) -> Item:
-    total = half_away(line.commission)
-    share = Share(SUSPENSE, SUSPENSE_ROLE, total, total, None)
-    label = f"line {line.line} of statement {line.statement}"
-    return Item(line.statement_no, line.line, ((line.vendor, total),), (share,), (Zero(SUSPENSE, because),), label)
-
-
-def _rate_service(
-    account: AccountFacts,
-    house: HouseFacts,
-    cell: Cell,
-    service: Service,
-    lines: list[Line],
-    known: int,
-    cache: TermsCache,
-) -> Iterator[Item]:
-    """The item of a service × month: what is paid by MRC or flat, due when the vendor has reported on the month."""
-    if cell.kind == SPIFF:
-        start = service.activated_on(known)
-        applies = start is not None and months.number_of(start.on) == cell.month
-        found = terms(account, house, cell, service, None, service.vendor, known, cache, once=True) if applies else None
-        due = True
-    else:
-        applies = service.in_force(cell.month, known)
-        found = terms(account, house, cell, service, None, service.vendor, known, cache) if applies else None
-        due = bool(lines) or _reported(account, house, cell.month, known)
-    if found is None or not (found.pays_by_service or lines):
-        return
-    received = _received(lines)
-    zeros = list(found.zeros)
-    shares: list[Share] = []
-    left = sum(amount for _, amount in received)
-    for split in found.splits:
-        zeros.extend(split.zeros)
-        if split.by_service and not due:
-            waiting = dict.fromkeys(coefficient.payee for coefficient in split.by_service)
-            open_still = "month still open: the vendor has not reported on it yet"
-            zeros.extend(Zero(payee, open_still) for payee in waiting)
-        elif split.by_service:
-            clawed_back = _clawed_back(split, service, cell, known)
-            zeros.extend(clawed_back)
-            for whole in split.by_service:
-                coefficient = _less_clawback(whole, split.clawback_rate) if clawed_back else whole
-                share = _share(coefficient, _service_base(coefficient, split, found, service, cell, known))
-                left -= share.amount_minor
-                shares.append(share)
-    shares.append(Share(HOUSE, HOUSE_ROLE, left, sum(amount for _, amount in received), None))
-    label = f"service {service.service} of contract {service.contract}"
-    in_month = tuple(zero.in_month(cell.month) for zero in zeros)
-    yield Item(service.service_no, 0, received, tuple(shares), in_month, label)
-
-
-def _service_base(
-    coefficient: Coefficient, split: Split, found: Terms, service: Service, cell: Cell, known: int
-) -> int:
-    """The MRC, or the agent's part of a flat amount, which is one amount divided by weights."""
-    if coefficient.base != "flat":
-        return service.mrc_in(cell.month, known).figure
-    parts = divide(split.flat_minor, [s.weight for s in found.splits])
-    return parts[found.splits.index(split)]
-
-
-def _less_clawback(coefficient: Coefficient, rate: Fraction) -> Coefficient:
-    kept = 1 - rate
-    step = Step(f"less {percent(rate)} clawed back", kept)
-    left = Fraction(coefficient.numerator, coefficient.denominator) * kept
-    why = coefficient.why._replace(steps=(*coefficient.why.steps, step))
-    return coefficient._replace(numerator=left.numerator, denominator=left.denominator, why=why)
-
-
-def _clawed_back(split: Split, service: Service, cell: Cell, known: int) -> list[Zero]:
-    """Why a SPIFF is taken back, if it is: the service was disconnected within the days that the rule names."""
-    start, end = service.activated_on(known), service.disconnected_on(known)
-    if cell.kind != SPIFF or start is None or end is None:
-        return []
-    days, within = (end.on - start.on).days, split.clawback_within_days
-    if days > within:
-        return []
-    taken = f"{percent(split.clawback_rate)} clawed back"
-    reason = (
-        f"{taken}: disconnected on {end.on}, {days} days after activation, within {within} (position {end.position})"
-    )
-    return [Zero(agent_payee(split.agent), reason)]
-
-
-def _reported(account: AccountFacts, house: HouseFacts, month: int, known: int) -> bool:
-    return any(
-        house.reported.get(vendor, {}).get(month, NEVER) <= known and account.pays(vendor, month, known)
-        for vendor in account.payers
-    )
-
-
-def _received(lines: list[Line]) -> tuple[tuple[str, int], ...]:
-    by_vendor: dict[str, int] = {}
-    for line in lines:
-        by_vendor[line.vendor] = by_vendor.get(line.vendor, 0) + half_away(line.commission)
-    return tuple(sorted(by_vendor.items()))
-
-
-# -- terms: who is paid how
+from domain.rating.release_1.shares import (
+    HOUSE,
+    MONTH,
+    ROLES_PER_SPLIT,
+    WHOLE,
+    Base,
+    Coefficient,
+    Season,
+    Split,
+    Step,
+    Terms,
+    TermsCache,
+    Why,
+    Zero,
+    agent_payee,
+    percent,
+)
 
 
 def terms(
@@ -620,10 +291,6 @@ def _with_seller(payee: str, role: int, pay: "_Paid", why: Why, overrides: list[
     return coefficients
 
 
-def agent_payee(agent: str) -> str:
-    return f"agent:{agent}"
-
-
 class _Paid(NamedTuple):
     """The base that a pay is a part of, the part, its words, and what a person multiplies."""
 
@@ -658,20 +325,6 @@ def _percent_of(rate: Decimal) -> Step:
 @lru_cache
 def _exact(rate: Decimal) -> Fraction:
     return Fraction(rate)
-
-
-@lru_cache
-def percent(rate: Fraction | Decimal) -> str:
-    """``80%`` for 0.8, exactly."""
-    exact = Fraction(rate) * 100
-    if exact.denominator == 1:
-        return f"{exact.numerator}%"
-    tenths = exact * 10**6
-    if tenths.denominator == 1:
-        digits = f"{abs(tenths.numerator):07d}"
-        text = f"{digits[:-6]}.{digits[-6:]}".rstrip("0")
-        return f"{'-' if exact < 0 else ''}{text}%"
-    return f"{exact.numerator}/{exact.denominator}%"
 
 
 def _plan_version(subject: _Subject, agent: str) -> tuple[PlanVersion | None, str]:

@@ -1,0 +1,234 @@
+"""From a cell's lines and services to its items: what is rated, rounded, and sums exactly."""
+
+from collections.abc import Iterator
+from fractions import Fraction
+
+from domain import months
+from domain.money import divide, half_away
+from domain.rating.facts import (
+    NEVER,
+    RECURRING,
+    SPIFF,
+    AccountFacts,
+    Cell,
+    HouseFacts,
+    Line,
+    Service,
+)
+from domain.rating.release_1.shares import (
+    HOUSE,
+    HOUSE_ROLE,
+    MONTH,
+    SUSPENSE,
+    SUSPENSE_ROLE,
+    Coefficient,
+    Item,
+    Share,
+    Split,
+    Step,
+    Terms,
+    TermsCache,
+    Zero,
+    agent_payee,
+    percent,
+)
+from domain.rating.release_1.terms import terms
+
+
+def rate(account: AccountFacts, house: HouseFacts, cell: Cell, known: int, cache: TermsCache) -> tuple[Item, ...]:
+    """The items of a cell as known at a position, in order. Their shares sum to what was received, exactly."""
+    lines = account.lines.get(cell[1:])
+    current = [ln for ln in lines if ln.position <= known < ln.ended] if lines else []
+    if account.account_no < 0:
+        return tuple([_suspended(ln, account.unmatched_because) for ln in current])
+    if not account.services:
+        return tuple([_rate_line(account, house, cell, ln, None, known, cache) for ln in current])
+    return _rate_with_services(account, house, cell, current, known, cache)
+
+
+def _rate_with_services(
+    account: AccountFacts, house: HouseFacts, cell: Cell, lines: list[Line], known: int, cache: TermsCache
+) -> tuple[Item, ...]:
+    """Lines that come for a service which is paid by the month belong to that service's item."""
+    items: list[Item] = []
+    gathered: dict[str, list[Line]] = {}
+    for line in lines:
+        service = service_of(account, line, cell.month, known)
+        if service is not None and _belongs_to_service(account, house, cell, service, known, cache):
+            gathered.setdefault(service.name, []).append(line)
+        else:
+            items.append(_rate_line(account, house, cell, line, service, known, cache))
+    if cell.kind in (RECURRING, SPIFF):
+        for service in account.services.values():
+            if service.service_no <= known and service.currency == cell.currency:
+                came = gathered.get(service.name, [])
+                items.extend(_rate_service(account, house, cell, service, came, known, cache))
+    return tuple(sorted(items, key=lambda item: (item.item_no, item.line)))
+
+
+def service_of(account: AccountFacts, line: Line, month: int, known: int) -> Service | None:
+    """The service that a line names, or the only one in force on the account if it names none."""
+    services = [s for s in account.services.values() if s.service_no <= known]
+    if line.service is not None:
+        named = [s for s in services if line.service in (s.service, s.name)]
+    else:
+        named = [s for s in services if s.in_force(month, known)]
+    return named[0] if len(named) == 1 else None
+
+
+def _belongs_to_service(
+    account: AccountFacts, house: HouseFacts, cell: Cell, service: Service, known: int, cache: TermsCache
+) -> bool:
+    if cell.kind == SPIFF:
+        start = service.activated_on(known)
+        if start is None or months.number_of(start.on) != cell.month:
+            return False
+        return terms(account, house, cell, service, None, service.vendor, known, cache, once=True).pays_by_service
+    if cell.kind != RECURRING or not service.in_force(cell.month, known):
+        return False
+    found = terms(account, house, cell, service, None, service.vendor, known, cache)
+    return found.pays_by_service and not found.pays_by_line
+
+
+# -- items
+
+
+def _rate_line(
+    account: AccountFacts,
+    house: HouseFacts,
+    cell: Cell,
+    line: Line,
+    service: Service | None,
+    known: int,
+    cache: TermsCache,
+) -> Item:
+    found = terms(account, house, cell, service, line.product, line.vendor, known, cache, named=line.service)
+    if found.suspense_because:
+        return _suspended(line, found.suspense_because)
+    exact = line.commission
+    total = half_away(exact)
+    shares: list[Share] = []
+    left = total
+    zeros = found.zeros
+    for split in found.splits:
+        zeros += split.zeros
+        if split.by_service and not split.commission:
+            zeros += (Zero(agent_payee(split.agent), f"paid by the month in service, and none is in force in {MONTH}"),)
+        for coefficient in split.commission:
+            share = _share(coefficient, exact)
+            left -= share.amount_minor
+            shares.append(share)
+    shares.append(Share(HOUSE, HOUSE_ROLE, left, total, None))
+    if zeros:
+        zeros = tuple(zero.in_month(cell.month) for zero in zeros)
+    label = f"line {line.line} of statement {line.statement}"
+    return Item(line.statement_no, line.line, ((line.vendor, total),), tuple(shares), zeros, label)
+
+
+def _share(coefficient: Coefficient, base: int | Fraction) -> Share:
+    """The base times the coefficient, rounded half away from zero."""
+    payee, role, numerator, denominator, _, _ = coefficient
+    above, below = base.as_integer_ratio()
+    above *= numerator
+    below *= denominator
+    amount = (2 * abs(above) + below) // (2 * below)
+    return Share(payee, role, amount if above >= 0 else -amount, base, coefficient)
+
+
+def _suspended(line: Line, because: str) -> Item:
+    total = half_away(line.commission)
+    share = Share(SUSPENSE, SUSPENSE_ROLE, total, total, None)
+    label = f"line {line.line} of statement {line.statement}"
+    return Item(line.statement_no, line.line, ((line.vendor, total),), (share,), (Zero(SUSPENSE, because),), label)
+
+
+def _rate_service(
+    account: AccountFacts,
+    house: HouseFacts,
+    cell: Cell,
+    service: Service,
+    lines: list[Line],
+    known: int,
+    cache: TermsCache,
+) -> Iterator[Item]:
+    """The item of a service × month: what is paid by MRC or flat, due when the vendor has reported on the month."""
+    if cell.kind == SPIFF:
+        start = service.activated_on(known)
+        applies = start is not None and months.number_of(start.on) == cell.month
+        found = terms(account, house, cell, service, None, service.vendor, known, cache, once=True) if applies else None
+        due = True
+    else:
+        applies = service.in_force(cell.month, known)
+        found = terms(account, house, cell, service, None, service.vendor, known, cache) if applies else None
+        due = bool(lines) or _reported(account, house, cell.month, known)
+    if found is None or not (found.pays_by_service or lines):
+        return
+    received = _received(lines)
+    zeros = list(found.zeros)
+    shares: list[Share] = []
+    left = sum(amount for _, amount in received)
+    for split in found.splits:
+        zeros.extend(split.zeros)
+        if split.by_service and not due:
+            waiting = dict.fromkeys(coefficient.payee for coefficient in split.by_service)
+            open_still = "month still open: the vendor has not reported on it yet"
+            zeros.extend(Zero(payee, open_still) for payee in waiting)
+        elif split.by_service:
+            clawed_back = _clawed_back(split, service, cell, known)
+            zeros.extend(clawed_back)
+            for whole in split.by_service:
+                coefficient = _less_clawback(whole, split.clawback_rate) if clawed_back else whole
+                share = _share(coefficient, _service_base(coefficient, split, found, service, cell, known))
+                left -= share.amount_minor
+                shares.append(share)
+    shares.append(Share(HOUSE, HOUSE_ROLE, left, sum(amount for _, amount in received), None))
+    label = f"service {service.service} of contract {service.contract}"
+    in_month = tuple(zero.in_month(cell.month) for zero in zeros)
+    yield Item(service.service_no, 0, received, tuple(shares), in_month, label)
+
+
+def _service_base(
+    coefficient: Coefficient, split: Split, found: Terms, service: Service, cell: Cell, known: int
+) -> int:
+    """The MRC, or the agent's part of a flat amount, which is one amount divided by weights."""
+    if coefficient.base != "flat":
+        return service.mrc_in(cell.month, known).figure
+    parts = divide(split.flat_minor, [s.weight for s in found.splits])
+    return parts[found.splits.index(split)]
+
+
+def _less_clawback(coefficient: Coefficient, rate: Fraction) -> Coefficient:
+    kept = 1 - rate
+    step = Step(f"less {percent(rate)} clawed back", kept)
+    left = Fraction(coefficient.numerator, coefficient.denominator) * kept
+    why = coefficient.why._replace(steps=(*coefficient.why.steps, step))
+    return coefficient._replace(numerator=left.numerator, denominator=left.denominator, why=why)
+
+
+def _clawed_back(split: Split, service: Service, cell: Cell, known: int) -> list[Zero]:
+    """Why a SPIFF is taken back, if it is: the service was disconnected within the days that the rule names."""
+    start, end = service.activated_on(known), service.disconnected_on(known)
+    if cell.kind != SPIFF or start is None or end is None:
+        return []
+    days, within = (end.on - start.on).days, split.clawback_within_days
+    if days > within:
+        return []
+    taken = f"{percent(split.clawback_rate)} clawed back"
+    reason = (
+        f"{taken}: disconnected on {end.on}, {days} days after activation, within {within} (position {end.position})"
+    )
+    return [Zero(agent_payee(split.agent), reason)]
+
+
+def _reported(account: AccountFacts, house: HouseFacts, month: int, known: int) -> bool:
+    return any(
+        house.reported.get(vendor, {}).get(month, NEVER) <= known and account.pays(vendor, month, known)
+        for vendor in account.payers
+    )
+
+
+def _received(lines: list[Line]) -> tuple[tuple[str, int], ...]:
+    by_vendor: dict[str, int] = {}
+    for line in lines:
+        by_vendor[line.vendor] = by_vendor.get(line.vendor, 0) + half_away(line.commission)
+    return tuple(sorted(by_vendor.items()))
