@@ -13,9 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import date
-from resource import RUSAGE_SELF, getrusage
 from struct import Struct
-from time import process_time
 from typing import Any, NamedTuple
 
 import orjson
@@ -59,12 +57,10 @@ class Range(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What a range gave: sums of the copied rows by ledger account and currency, and what it took."""
+    """What a range gave: the number of its rows, and their sums by ledger account and currency in minor units."""
 
     rows: int
     sums: list[tuple[int, str, int]]
-    cpu_seconds: float
-    peak_kib: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,9 +194,8 @@ class Worker:
                     copied.write(self._cash(facts, sums))
                 elif account_no != HOUSE_NO:
                     copied.write(self._account(account_no, facts, sums))
-        peak_kib = getrusage(RUSAGE_SELF).ru_maxrss
         summed = [(book, currency, amount) for currency, books in sums.items() for book, amount in books.items()]
-        return Loaded(copied.rows, summed, process_time(), peak_kib)
+        return Loaded(copied.rows, summed)
 
     @contextmanager
     def _copied(self) -> Iterator[_Copied]:
