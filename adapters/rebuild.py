@@ -42,7 +42,7 @@ SWAP_ATTEMPTS = 60
 SWAP_WAIT = "1s"
 """How long a swap waits for readers of the live tables before it lets them pass and tries again."""
 INDEX_MEMORY = "96MB"
-PLACE_WAIT = "3s"
+PLACE_WAIT = "15s"
 
 
 class ProjectionUnknown(LookupError):

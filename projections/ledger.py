@@ -40,7 +40,7 @@ JOURNAL = Table(
         Column("amount_minor", "bigint", "minor units; a credit is above zero, a debit below"),
     ),
     ("account_no", "effective_on", "kind", "currency", "position", "leg"),
-    (("book", "effective_on"), ("position",)),
+    (("book", "effective_on"),),
 )
 BALANCE = Table(
     "balance",

@@ -26,6 +26,8 @@ from domain.rating.reasons import Explanation, explain, suspense_reason
 from domain.rating.release_1 import Item
 from projections.ledger import BOOKS_PER_PARTY, CASH_KIND, PAYER_ROLE, EntryId, Leg, book, book_name, payee_book
 
+CHARGE_KIND_NAMES: tuple[str, ...] = CHARGE_KINDS
+
 
 class NotFound(Exception):
     """What was asked for is not in the book. The message says what to try."""
@@ -242,19 +244,22 @@ class Queries:
 
     def entry(self, text: str) -> Entry:
         """The entry with an id such as ``57:12:2026-01:recurring:USD:1``. Raises NotFound."""
+        missing = NotFound(
+            f"there is no entry {text}; `trailbook ledger statement` shows ids like 57:12:2026-01:recurring:USD:1"
+        )
         try:
-            position, account, when, *rest = text.split(":")
-            if account == "cash":
-                currency, leg = rest
-                found = self.entries(positions=(int(position) - 1, int(position)))
-                return next(e for e in found if e.kind == CASH_KIND and e.leg == int(leg) and e.currency == currency)
-            kind, currency, leg = rest
-            cell = Cell(int(account), months.number(when), CHARGE_KINDS.index(kind), currency)
-            return next(e for e in self.entries(cell=cell) if (e.position, e.leg) == (int(position), int(leg)))
-        except (ValueError, StopIteration, psycopg.errors.DatetimeFieldOverflow):
-            raise NotFound(
-                f"there is no entry {text}; `trailbook ledger statement` shows ids like 57:12:2026-01:recurring:USD:1"
-            ) from None
+            key = _entry_key(text)
+        except ValueError:
+            raise missing from None
+        statement = sql.SQL(
+            "SELECT * FROM {} WHERE account_no = %s AND effective_on = %s AND kind = %s AND currency = %s "
+            "AND position = %s AND leg = %s"
+        ).format(self._table("journal"))
+        with self.connection.cursor(row_factory=class_row(Entry)) as cursor:
+            found = cursor.execute(statement, key).fetchone()
+        if found is None:
+            raise missing
+        return found
 
     # -- why
 
@@ -441,6 +446,26 @@ class Queries:
         self.account_no(account)
         statement = sql.SQL("SELECT * FROM {} WHERE account = %s ORDER BY position, seq")
         return self.connection.execute(statement.format(self._table("agent_book")), (account,)).fetchall()
+
+
+def _entry_key(text: str) -> tuple[int, date, int, str, int, int]:
+    """The journal's key in an entry's id. Raises ValueError."""
+    position, account, when, *rest = text.split(":")
+    if account == "cash":
+        currency, leg = rest
+        return _key(CASH_NO, date.fromisoformat(when), CASH_KIND, currency, position, leg)
+    kind, currency, leg = rest
+    day = months.last_day(months.number(when))
+    return _key(int(account), day, CHARGE_KIND_NAMES.index(kind), currency, position, leg)
+
+
+def _key(
+    account_no: int, on: date, kind: int, currency: str, position: str, leg: str
+) -> tuple[int, date, int, str, int, int]:
+    numbers = account_no, int(position), int(leg)
+    if max(map(abs, numbers)) >= 2**63:
+        raise ValueError("a number of an entry's id has at most 18 digits")
+    return account_no, on, kind, currency, numbers[1], numbers[2]
 
 
 def _statement_row(entry: Entry, explained: Explained, section: str) -> dict[str, Any]:
