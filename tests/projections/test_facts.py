@@ -62,7 +62,7 @@ def test_given_a_number_that_nobody_knows_then_its_money_waits_in_suspense() -> 
 
     assert waiting(asked) == {"9-9": (150_00, "unknown account 9-9")}
     assert asked.shares("2026-01") == {"suspense": 150_00}
-    assert asked.zeros("agent:harbor", "2026-01") == []
+    assert asked.zeros("agent:harbor", "2026-01") == ["not on the statement of lumen that reports on 2026-01"]
 
 
 def test_given_a_number_that_lost_its_leading_zeros_then_it_waits_and_the_account_is_suggested() -> None:
@@ -84,7 +84,7 @@ def test_given_two_accounts_that_look_alike_then_neither_is_suggested() -> None:
     asked = told(PEOPLE, account(number="00577"), designated("harbor"), other, statement("2026-02", line(number="577")))
 
     assert waiting(asked) == {"577": (100_00, "unknown account 577")}
-    assert asked.zeros("agent:harbor", "2026-01") == []
+    assert asked.zeros("agent:harbor", "2026-01") == ["not on the statement of lumen that reports on 2026-01"]
 
 
 def test_given_a_number_that_could_mean_two_accounts_then_it_means_none() -> None:
