@@ -98,6 +98,11 @@ class Commands:
                 continue
             except CommandIdTaken as taken:
                 return _same_command(taken.result, digest)
+            except Refused:
+                # refused because of what this very command did, given twice at once, in the meantime
+                if (earlier := self.log.result_of(issued.command_id)) is not None:
+                    return _same_command(earlier, digest)
+                raise
         raise TooBusy(f"command {issued.command_id} met other writers {ATTEMPTS} times; give it again")
 
     def open_day(self, day: date, actor: Actor) -> None:

@@ -232,6 +232,27 @@ def test_the_last_attempt_may_still_succeed() -> None:
     assert _house_on(Busy(ATTEMPTS - 1)).handle(issued(ONBOARD)).event_count == 1
 
 
+def test_a_command_given_twice_at_once_is_answered_and_not_refused_because_of_itself() -> None:
+    """The other one commits after this one has looked for its id, and before it reads its streams."""
+
+    class Twin(MemoryLog):
+        looked = False
+
+        def result_of(self, command_id: str) -> CommandResult | None:
+            found = super().result_of(command_id)
+            if command_id == "c-1" and not self.looked:
+                self.looked = True
+                Commands(self).handle(issued(ONBOARD))
+            return found
+
+    log = Twin()
+    Commands(log).handle(issued(OpenDay(date=DAY), "open"))
+    answered = Commands(log).handle(issued(ONBOARD))
+    assert log.looked
+    assert answered == log.result_of("c-1")
+    assert len(log.events) == 2
+
+
 def test_after_so_many_attempts_the_house_is_too_busy() -> None:
     log = Busy(ATTEMPTS)
     commands = _house_on(log)

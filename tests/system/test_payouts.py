@@ -189,11 +189,6 @@ def test_given_two_clerks_who_propose_the_same_run_at_once_then_it_is_proposed_o
     assert sorted(type(o).__name__ for o in outcomes) == ["CommandResult", "PayRunAlreadyProposed"]
 
 
-@pytest.mark.xfail(
-    strict=False,
-    raises=AssertionError,
-    reason="a refusal is not checked against the command id once more: the same command may have been first",
-)
 def test_given_one_command_sent_twice_at_once_then_it_has_one_effect_and_one_answer(
     clerks: Clerks, database: Database
 ) -> None:
