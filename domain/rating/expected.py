@@ -90,10 +90,12 @@ def _unreported(account: AccountFacts, house: HouseFacts, known: int) -> Iterato
     """Months on which the vendor has reported without naming the account."""
     named = {key[0] for key, lines in account.lines.items() if any(ln.position <= known < ln.ended for ln in lines)}
     named.update(s.month for s in account.suspects if s.position <= known < s.ended)
-    paid = {cell.month for cell in account.cells(house, known) if cell.kind == RECURRING}
+    cache: TermsCache = {}
+    cells = (cell for cell in account.cells(house, known) if cell.kind == RECURRING)
+    rated = {cell.month for cell in cells if release_1.rate(account, house, cell, known, cache)}
     for month, position in house.reported.get(account.vendor, {}).items():
         expected = not account.services or any(s.in_force(month, known) for s in account.services.values())
-        if position <= known and expected and month not in named and month not in paid:
+        if position <= known and expected and month not in named and month not in rated:
             reason = f"not on the statement of {account.vendor} that reports on {months.text(month)}"
             for payee in _payees(account, month, known):
                 yield ExpectedZero(payee, account.account, month, RECURRING, "", reason)

@@ -609,6 +609,15 @@ def test_given_a_vendor_that_reported_on_others_only_then_the_month_is_due_thoug
     assert asked.shares("2026-01") == {"harbor": 10_00, "house": -10_00}
 
 
+def test_given_another_plan_that_pays_by_mrc_then_a_month_that_is_missing_on_a_statement_has_its_reason_still() -> None:
+    """As soon as anybody was paid by the month in service, nobody was told any more that a statement left them out."""
+    by_mrc = plan("upline", rules=(rule(of_mrc("0.1")),), overrides=())
+
+    asked = told(people(upline=by_mrc), ACCOUNT, CONTRACT, service(), statement("2026-02"))
+
+    assert asked.zeros("agent:harbor", "2026-01") == ["not on the statement of lumen that reports on 2026-01"]
+
+
 def test_given_a_new_price_in_the_middle_of_a_month_then_it_counts_from_the_next() -> None:
     asked = told(
         BY_MRC,

@@ -24,6 +24,7 @@ from domain.money import half_away
 from domain.payout import PayoutProposed, PayoutReleased, PayoutReturned
 from domain.plan import Differential, Override, PercentOfMrc, Rule, Selector
 from domain.rating import release_1
+from domain.rating.expected import expected_zeros
 from domain.rating.facts import CASH_NO, HOUSE_NO, NEVER, RECURRING, SPIFF, AccountFacts, Cell, HouseFacts
 from domain.rating.facts import Line as FactLine
 from domain.vendor_statement import VendorStatementContinued, VendorStatementReceived
@@ -292,6 +293,15 @@ def what_was_known_stays_known_for_ever(told: Told) -> None:
         assert later.rated(position, cells) == auditor.rated(position, cells), f"as known at {position}"
 
 
+def every_expected_zero_stays_for_ever(told: Told) -> None:
+    auditor, later = Auditor(told), Auditor(told).at_the_end()
+    for position in auditor.positions():
+        for account_no, account in auditor.accounts.items():
+            then = expected_zeros(account, auditor.house, position)
+            now = expected_zeros(later.accounts[account_no], later.house, position)
+            assert now == then, f"as known at {position}"
+
+
 def every_balance_effective_and_known_stays_for_ever(told: Told) -> None:
     """Balances by month, asked when the head was K, and asked at the end as known at K."""
     entries = journal(told)
@@ -378,6 +388,7 @@ PROPERTIES: tuple[Property, ...] = (
     posting_account_by_account_gives_the_same,
     the_journal_is_what_the_facts_are_worth_at_every_position,
     what_was_known_stays_known_for_ever,
+    every_expected_zero_stays_for_ever,
     every_balance_effective_and_known_stays_for_ever,
     what_came_is_what_was_posted,
     nobody_is_paid_more_than_was_earned,
@@ -433,6 +444,11 @@ STORIES_TO_REMEMBER: dict[str, Story] = {
         NumberGiven("A-1", "zito", "5-1", 0),
         Statement("lumen", (Line("5-1", "1000", month=0),)),
         Statement("zito", (Line("5-1", "-30", month=0),)),
+    ],
+    "a plan that pays by MRC is published, and an account that it is not for was not on a statement": [
+        MonthsPass(1),
+        Statement("lumen", ()),
+        NewPlanVersion("upline", False, 0, (_OF_MRC,), ()),
     ],
     "commission stays with the former agent for two of three months": [
         Letter("A-2", (("delta", 1),), 0, stays=1),
