@@ -29,6 +29,7 @@ class House:
 
     settings: Settings
     database: Database
+    _figures_at: int | None = None
 
     @cached_property
     def log(self) -> PostgresLog:
@@ -57,15 +58,23 @@ class House:
         if isinstance(issued.command, ProposePayRun) and self.log.result_of(issued.command_id) is None:
             if issued.on is not None:
                 self.commands.open_day(issued.on, issued.actor)
+            # the position before the ledger runs to it: what others append meanwhile must not refuse the proposal
+            self._figures_at = self._head()
             self.projectors.catch_up()
-        return self.commands.handle(issued)
+        try:
+            return self.commands.handle(issued)
+        finally:
+            self._figures_at = None
+
+    def _head(self) -> int:
+        head = self.log.head()
+        return head.position if head else 0
 
     def _with_figures(self, issued: Issued) -> Issued:
         """A pay run's figures, as known at the head of the log; the ledger must have reached it."""
         if not isinstance(issued.command, ProposePayRun):
             return issued
-        head = self.log.head()
-        position = head.position if head else 0
+        position = self._head() if self._figures_at is None else self._figures_at
         queries = self.queries(caught_up=False)
         command = issued.command.model_copy(
             update={

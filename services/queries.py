@@ -4,9 +4,10 @@
 it; a time means the last position recorded at or before it, by the log's clock.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from fractions import Fraction
 from typing import Any, NamedTuple
 
 import psycopg
@@ -22,11 +23,13 @@ from domain.plan import CHARGE_KINDS
 from domain.rating import release_1
 from domain.rating.expected import ExpectedZero, expected_zeros
 from domain.rating.facts import CASH_NO, HOUSE_NO, AccountFacts, Cell, HouseFacts
-from domain.rating.reasons import Explanation, explain, suspense_reason
+from domain.rating.reasons import Explanation, explain, figure, suspense_reason
 from domain.rating.release_1 import Item
 from projections.ledger import BOOKS_PER_PARTY, CASH_KIND, PAYER_ROLE, EntryId, Leg, book, book_name, payee_book
 
 CHARGE_KIND_NAMES: tuple[str, ...] = CHARGE_KINDS
+LINES_AFTER = 1_000
+"""In an account's history a statement's lines come after what else happened at its position."""
 
 
 class NotFound(Exception):
@@ -425,15 +428,41 @@ class Queries:
         ]
 
     def audit(self, participant: str) -> list[Mapping[str, Any]]:
-        """A participant's history, in order. Raises NotFound."""
-        statement = sql.SQL("SELECT * FROM {} WHERE participant = %s ORDER BY position, seq").format(
-            self._table("audit_trail")
-        )
-        with self.connection.cursor(row_factory=psycopg.rows.dict_row) as cursor:
-            rows: Sequence[Mapping[str, Any]] = cursor.execute(statement, (participant,)).fetchall()
+        """A participant's history, in order; of an account also the lines that came for it. Raises NotFound."""
+        rows = self._audit_rows(sql.SQL("participant = %s"), participant)
         if not rows:
             raise NotFound(f"{participant} has no history in the book; check its id")
-        return list(rows)
+        if participant.startswith("account:"):
+            rows.extend(self._line_rows(participant))
+        return sorted(rows, key=lambda row: (row["position"], row["seq"]))
+
+    def _audit_rows(self, where: sql.SQL, value: Any) -> list[dict[str, Any]]:
+        statement = sql.SQL("SELECT * FROM {} WHERE {} ORDER BY position, seq").format(
+            self._table("audit_trail"), where
+        )
+        with self.connection.cursor(row_factory=psycopg.rows.dict_row) as cursor:
+            return cursor.execute(statement, (value,)).fetchall()
+
+    def _line_rows(self, participant: str) -> Iterator[dict[str, Any]]:
+        """A row for each statement line of an account, told by the event that brought it there."""
+        facts = list(self.facts.account(self._no(participant, participant), 2**62))
+        lines = [(position, fact) for position, fact in facts if fact[0] == "line"]
+        events = {
+            row["position"]: row for row in self._audit_rows(sql.SQL("position = ANY(%s)"), [p for p, _ in lines])
+        }
+        for seq, (position, fact) in enumerate(lines):
+            if position not in events:  # the audit trail has not come there yet
+                continue
+            _, _, line, vendor, month, kind, currency, commission, *_, statement = fact
+            amount = figure(Fraction(commission), currency)
+            what = f"Line {line} of statement {statement} of {vendor} brought {amount} {currency}"
+            yield {
+                **events[position],
+                "participant": participant,
+                "seq": LINES_AFTER + seq,
+                "effective_on": months.last_day(month),
+                "sentence": f"{what} for {months.text(month)} ({CHARGE_KINDS[kind]}).",
+            }
 
     def audit_of_position(self, position: int) -> str:
         """What happened at a position, in one sentence."""

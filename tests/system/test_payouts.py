@@ -396,3 +396,24 @@ def test_given_figures_of_one_agent_in_two_currencies_then_both_are_paid() -> No
 
     assert isinstance(proposed, PayRunProposed)
     assert [(line.currency, line.amount_minor) for line in proposed.payouts] == [("USD", 100_00), ("EUR", 100_00)]
+
+
+def test_given_others_who_append_while_the_ledger_catches_up_then_the_proposal_stands(
+    clerks: Clerks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The position was taken after the ledger had caught up; on a busy log it was always behind."""
+    clerks.give(statement(1, 100_00))
+    catch_up = clerks.house.projectors.catch_up
+
+    def and_somebody_appends() -> int:
+        reached = catch_up()
+        clerks.house.commands.handle(Issued("busy", Actor(subject="cy"), statement(2, 50_00)))
+        return reached
+
+    monkeypatch.setattr(clerks.house.projectors, "catch_up", and_somebody_appends)
+    head = clerks.house.log.head()
+    assert head is not None
+    clerks.house.handle(Issued("run", Actor(subject=ANN), propose("2026-01")))
+
+    proposed = next(r.event for r in clerks.house.log.read(0, 1_000) if isinstance(r.event, PayRunProposed))
+    assert proposed.as_known_at == head.position
