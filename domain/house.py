@@ -63,13 +63,6 @@ def evolve(stream: StreamId, state: Any, event: Event) -> Any:
     return FOLDS[kind_of(stream)][1](state, event)
 
 
-def fold(stream: StreamId, events: Iterable[Event]) -> Any:
-    state = empty(stream)
-    for event in events:
-        state = evolve(stream, state, event)
-    return state
-
-
 def streams_of(command: Command, known: Mapping[StreamId, Any]) -> Streams:
     """What the command writes and reads; every command reads the house's open day."""
     writes, reads = command.streams(known)

@@ -173,7 +173,7 @@ class Ledger:
             elif account_no == CASH_NO:
                 rows.extend(cash_rows(position, fact, self.house))
             else:
-                account = self._account(account_no, position)
+                account = self.account(account_no, position)
                 account.facts.learn(position, fact)
                 cells = touched_by(account, self.house, fact, position)
                 touched.setdefault(account_no, set()).update(cells)
@@ -187,7 +187,8 @@ class Ledger:
                 rows.extend(journal_rows(position, cell, legs))
         return rows
 
-    def _account(self, account_no: int, before: int) -> LedgerAccount:
+    def account(self, account_no: int, before: int) -> LedgerAccount:
+        """One account, with its facts from before a position if it was not known yet."""
         account = self.accounts.get(account_no)
         if account is None:
             account = self.accounts[account_no] = LedgerAccount(AccountFacts(account_no))
@@ -205,7 +206,7 @@ class Ledger:
         else:
             return
         for account_no in sorted(account_nos):
-            account = self._account(account_no, position + 1)
+            account = self.account(account_no, position + 1)
             yield account_no, touched_by_change(account, self.house, change, position)
 
     def book_of(self, payee: str) -> int:

@@ -25,7 +25,7 @@ from domain.rating.expected import ExpectedZero, expected_zeros
 from domain.rating.facts import CASH_NO, HOUSE_NO, AccountFacts, Cell, HouseFacts
 from domain.rating.reasons import Explanation, explain, figure, suspense_reason
 from domain.rating.release_1 import Item
-from projections.ledger import BOOKS_PER_PARTY, CASH_KIND, PAYER_ROLE, EntryId, Leg, book, book_name, payee_book
+from projections.ledger import BOOKS_PER_PARTY, CASH_KIND, PAYER_ROLE, EntryId, book, book_name
 
 CHARGE_KIND_NAMES: tuple[str, ...] = CHARGE_KINDS
 LINES_AFTER = 1_000
@@ -59,10 +59,6 @@ class Entry:
     @property
     def cell(self) -> Cell:
         return Cell(self.account_no, months.number_of(self.effective_on), self.kind, self.currency)
-
-    @property
-    def in_cell(self) -> Leg:
-        return Leg(self.item_no, self.item_line, self.role, self.book, self.amount_minor)
 
 
 class Balance(NamedTuple):
@@ -188,9 +184,6 @@ class Queries:
 
     def book_name(self, number: int) -> str:
         return book_name(number, self._parties())
-
-    def _book_of(self, payee: str) -> int:
-        return payee_book(payee, self.house)
 
     # -- balances
 

@@ -121,7 +121,7 @@ class Simulation:
     def _accounts(self) -> dict[int, AccountFacts]:
         for name, no in self.book.tables.content["facts_name"]:
             if name.startswith("account:") and no not in self.book.ledger.accounts:
-                self.book.ledger._account(no, self.book.position + 1)
+                self.book.ledger.account(no, self.book.position + 1)
         return {no: a.facts for no, a in self.book.ledger.accounts.items() if no > 0}
 
     # -- what is printed

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from adapters.memory import MemoryLog
-from domain import house
 from domain.account import (
     AddAlias,
     AgentOfRecordChanged,
@@ -21,7 +20,7 @@ from domain.account import (
 from domain.agent import AgentAlreadyRecruited, AgentRecruited, RecruitAgent
 from domain.calendar import DayOpened, OpenDay
 from domain.customer import CustomerAlreadyOnboarded, CustomerOnboarded, OnboardCustomer
-from domain.ids import StreamId, agent_stream
+from domain.ids import StreamId
 from domain.log import CommandResult, NewEvent, StreamMoved
 from domain.message import Actor, Command, Envelope, Issued, NoDayOpen, Refused
 from domain.payout import ProposePayRun
@@ -323,14 +322,6 @@ def test_what_a_projection_adds_does_not_make_another_command() -> None:
     first = commands.handle(issued(ONBOARD))
     assert one.log.events[-1].event == CustomerOnboarded(customer="birch", effective_on=DAY)
     assert commands.handle(issued(ONBOARD)) == first
-
-
-def test_a_state_is_the_fold_of_its_events() -> None:
-    log = given(PLAN, agent("summit"), agent("harbor", upline="summit")).log
-    events = [recorded.event for recorded in log.load({agent_stream("harbor"): 0})]
-    assert [event.topic for event in events] == ["agent.recruited", "agent.agreement_signed"]
-    assert house.fold(agent_stream("harbor"), events).upline == "summit"
-    assert house.fold(agent_stream("harbor"), []) == house.empty(agent_stream("harbor"))
 
 
 # -- all refusals

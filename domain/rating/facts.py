@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from domain import months
-from domain.plan import CHARGE_KINDS, Override, PlanVersionPublished, Rule, pays_once
+from domain.plan import Override, PlanVersionPublished, Rule, pays_once
 
 HOUSE_NO = 0
 """The partition of facts that every account shares."""
@@ -518,7 +518,3 @@ _HOUSE_FACTS = {
     "products": _products,
     "reported": _reported,
 }
-
-
-def kind_name(kind: int) -> str:
-    return CHARGE_KINDS[kind]
