@@ -435,10 +435,11 @@ def to_minor_units(text: str, currency: str) -> str:
 # -- questions
 
 
-def _audit(participant: str, *, json: bool) -> None:
+def _audit(participant: str, known: str | None, *, json: bool) -> None:
     with opened_house() as opened:
         queries = opened.queries()
-        rows = [{**row, "recorded_on": queries.day_of(row["position"])} for row in queries.audit(participant)]
+        history = queries.audit(participant, queries.known_at(known))
+        rows = [{**row, "recorded_on": queries.day_of(row["position"])} for row in history]
         names = Parties(opened.database).names()
     if json:
         render.as_json(rows)
@@ -451,24 +452,25 @@ def _audit(participant: str, *, json: bool) -> None:
 
 
 @audit_app.command("deal")
-def audit_deal(deal: str, json: Json = False) -> None:
+def audit_deal(deal: str, known: Known = None, json: Json = False) -> None:
     """Replay a deal's history."""
-    _audit(f"deal:{deal}", json=json)
+    _audit(f"deal:{deal}", known, json=json)
 
 
 @audit_app.command("account")
-def audit_account(account: str, json: Json = False) -> None:
+def audit_account(account: str, known: Known = None, json: Json = False) -> None:
     """Replay an account's history."""
-    _audit(f"account:{account}", json=json)
+    _audit(f"account:{account}", known, json=json)
 
 
 @audit_app.command("participant")
 def audit_participant(
     participant: Annotated[str, typer.Argument(help="Such as agent:harbor, customer:alder-foods, vendor:lumen.")],
+    known: Known = None,
     json: Json = False,
 ) -> None:
     """Replay the history of an agent, a customer, a vendor, a contract, a pay run …"""
-    _audit(participant if ":" in participant else f"agent:{participant}", json=json)
+    _audit(participant if ":" in participant else f"agent:{participant}", known, json=json)
 
 
 @app.command("agent-book")

@@ -420,13 +420,17 @@ class Queries:
             for account_no, currency, amount, position in rows
         ]
 
-    def audit(self, participant: str) -> list[Mapping[str, Any]]:
-        """A participant's history, in order; of an account also the lines that came for it. Raises NotFound."""
+    def audit(self, participant: str, known: int = 2**62) -> list[Mapping[str, Any]]:
+        """A participant's history as known at a position, in order; of an account also the lines that came for it.
+
+        Raises NotFound.
+        """
         rows = self._audit_rows(sql.SQL("participant = %s"), participant)
         if not rows:
             raise NotFound(f"{participant} has no history in the book; check its id")
         if participant.startswith("account:"):
             rows.extend(self._line_rows(participant))
+        rows = [row for row in rows if row["position"] <= known]
         return sorted(rows, key=lambda row: (row["position"], row["seq"]))
 
     def _audit_rows(self, where: sql.SQL, value: Any) -> list[dict[str, Any]]:
