@@ -14,44 +14,17 @@ from typing import Any, assert_never, cast
 from domain.account import (
     AccountAliasAdded,
     AccountAliasEnded,
+    AccountEvent,
     AccountOpened,
     AgentOfRecordChanged,
     AgentOfRecordChangeProposed,
     AgentOfRecordChangeRejected,
     AgentOfRecordDesignated,
 )
-from domain.agent import AgentRecruited, AgentTerminated, AgreementSigned, UplineChanged
-from domain.calendar import DayOpened
-from domain.contract import (
-    ContractRenewed,
-    ContractSigned,
-    ServiceActivated,
-    ServiceAssigned,
-    ServiceDisconnected,
-    ServiceOrdered,
-    ServiceRepriced,
-)
-from domain.customer import CustomerOnboarded, DealLost, DealRegistered, DealWon
 from domain.house import HouseEvent
 from domain.message import Recorded
-from domain.payout import (
-    PayoutProposed,
-    PayoutReleased,
-    PayoutReturned,
-    PayoutSettled,
-    PayoutWithdrawn,
-    PayRunApproved,
-    PayRunProposed,
-    PayRunReleased,
-    PayRunWithdrawn,
-)
-from domain.plan import PlanVersionProposed, PlanVersionPublished, PlanVersionWithdrawn
 from domain.rating.attribution import agent_of_record
 from domain.rating.facts import Designation
-from domain.receipt import MoneyReceived, ReceiptMatched
-from domain.suspense import PlacementApproved, PlacementProposed, PlacementRejected
-from domain.vendor import ProductsListed, VendorContracted
-from domain.vendor_statement import VendorStatementContinued, VendorStatementMatched, VendorStatementReceived
 from projections.projection import Column, KeyedState, Row, Table
 
 AGENT_BOOK = Table(
@@ -78,6 +51,8 @@ tables = (AGENT_BOOK,)
 def project(recorded: Recorded, state: KeyedState) -> Iterable[Row]:
     """One row for each designation and each change of an agent of record; nothing for what was only proposed."""
     event = cast(HouseEvent, recorded.event)
+    if not isinstance(event, AccountEvent):
+        return []
     match event:
         case AgentOfRecordDesignated():
             return [_row(event, None, recorded.position)]
@@ -90,44 +65,6 @@ def project(recorded: Recorded, state: KeyedState) -> Iterable[Row]:
             | AccountAliasEnded()
             | AgentOfRecordChangeProposed()
             | AgentOfRecordChangeRejected()
-            | DayOpened()
-            | VendorContracted()
-            | ProductsListed()
-            | PlanVersionProposed()
-            | PlanVersionWithdrawn()
-            | PlanVersionPublished()
-            | AgentRecruited()
-            | AgreementSigned()
-            | UplineChanged()
-            | AgentTerminated()
-            | CustomerOnboarded()
-            | DealRegistered()
-            | DealWon()
-            | DealLost()
-            | ContractSigned()
-            | ContractRenewed()
-            | ServiceOrdered()
-            | ServiceAssigned()
-            | ServiceActivated()
-            | ServiceRepriced()
-            | ServiceDisconnected()
-            | VendorStatementReceived()
-            | VendorStatementContinued()
-            | VendorStatementMatched()
-            | PlacementProposed()
-            | PlacementApproved()
-            | PlacementRejected()
-            | MoneyReceived()
-            | ReceiptMatched()
-            | PayRunProposed()
-            | PayRunApproved()
-            | PayRunWithdrawn()
-            | PayRunReleased()
-            | PayoutProposed()
-            | PayoutWithdrawn()
-            | PayoutReleased()
-            | PayoutSettled()
-            | PayoutReturned()
         ):
             return []
         case _:

@@ -15,6 +15,7 @@ from domain import months
 from domain.account import (
     AccountAliasAdded,
     AccountAliasEnded,
+    AccountEvent,
     AccountOpened,
     AgentOfRecordChanged,
     AgentOfRecordChangeProposed,
@@ -22,9 +23,10 @@ from domain.account import (
     AgentOfRecordDesignated,
     Alias,
 )
-from domain.agent import AgentRecruited, AgentTerminated, AgreementSigned, UplineChanged
-from domain.calendar import DayOpened
+from domain.agent import AgentEvent, AgentRecruited, AgentTerminated, AgreementSigned, UplineChanged
+from domain.calendar import CalendarEvent, DayOpened
 from domain.contract import (
+    ContractEvent,
     ContractRenewed,
     ContractSigned,
     ServiceActivated,
@@ -33,30 +35,33 @@ from domain.contract import (
     ServiceOrdered,
     ServiceRepriced,
 )
-from domain.customer import CustomerOnboarded, DealLost, DealRegistered, DealWon
+from domain.customer import CustomerEvent
 from domain.house import HouseEvent
 from domain.ids import alike
 from domain.message import Recorded
 from domain.money import half_away, plain
 from domain.payout import (
+    PayoutEvent,
     PayoutProposed,
     PayoutReleased,
     PayoutReturned,
     PayoutSettled,
     PayoutWithdrawn,
     PayRunApproved,
+    PayRunEvent,
     PayRunProposed,
     PayRunReleased,
     PayRunWithdrawn,
 )
-from domain.plan import CHARGE_KINDS, PlanVersionProposed, PlanVersionPublished, PlanVersionWithdrawn
+from domain.plan import CHARGE_KINDS, PlanEvent, PlanVersionProposed, PlanVersionPublished, PlanVersionWithdrawn
 from domain.rating.facts import CASH_NO, HOUSE_NO
-from domain.receipt import MoneyReceived, ReceiptMatched
-from domain.suspense import PlacementApproved, PlacementProposed, PlacementRejected
-from domain.vendor import ProductsListed, VendorContracted
+from domain.receipt import MoneyReceived, ReceiptEvent, ReceiptMatched
+from domain.suspense import PlacementApproved, PlacementProposed, PlacementRejected, SuspenseEvent
+from domain.vendor import ProductsListed, VendorContracted, VendorEvent
 from domain.vendor_statement import (
     StatementLine,
     VendorStatementContinued,
+    VendorStatementEvent,
     VendorStatementMatched,
     VendorStatementReceived,
 )
@@ -174,40 +179,72 @@ def project(recorded: Recorded, state: KeyedState) -> Iterable[Row]:
 
 
 def _learn(event: HouseEvent, to: _Writer) -> None:
+    """By aggregate: what rating learns from an event. A customer's deals move no money."""
+    if isinstance(event, CustomerEvent):
+        return
+    if isinstance(event, CalendarEvent | VendorEvent | PlanEvent | AgentEvent):
+        _learn_terms(event, to)
+    elif isinstance(event, AccountEvent | ContractEvent):
+        _learn_business(event, to)
+    elif isinstance(event, VendorStatementEvent | SuspenseEvent):
+        _learn_lines(event, to)
+    elif isinstance(event, ReceiptEvent | PayRunEvent | PayoutEvent):
+        _learn_cash(event, to)
+    else:
+        assert_never(event)
+
+
+def _learn_terms(event: CalendarEvent | VendorEvent | PlanEvent | AgentEvent, to: _Writer) -> None:
     match event:
         case DayOpened():
             to.out.append(Row("facts_day", (to.position, event.effective_on)))
-        case VendorContracted() | ProductsListed() | PlanVersionPublished():
-            _learn_terms(event, to)
+        case VendorContracted():
+            to.name(f"vendor:{event.vendor}", to.position)
+            to.fact(HOUSE_NO, "vendor", event.vendor)
+        case ProductsListed():
+            to.fact(HOUSE_NO, "products", event.vendor, [[p.product, p.category] for p in event.products])
+        case PlanVersionPublished():
+            to.fact(HOUSE_NO, "plan", event.model_dump(mode="json", exclude_none=True))
+        case PlanVersionProposed() | PlanVersionWithdrawn():
+            pass
         case AgentRecruited() | AgreementSigned() | UplineChanged() | AgentTerminated():
             _learn_agent(event, to)
+        case _:
+            assert_never(event)
+
+
+def _learn_business(event: AccountEvent | ContractEvent, to: _Writer) -> None:
+    match event:
         case AccountOpened() | AccountAliasAdded() | AccountAliasEnded():
             _learn_account(event, to)
         case AgentOfRecordDesignated() | AgentOfRecordChanged():
             _learn_agent_of_record(event, to)
         case ServiceAssigned() | ServiceActivated() | ServiceRepriced() | ServiceDisconnected() | ContractRenewed():
             _learn_service(event, to)
+        case AgentOfRecordChangeProposed() | AgentOfRecordChangeRejected() | ContractSigned() | ServiceOrdered():
+            pass
+        case _:
+            assert_never(event)
+
+
+def _learn_lines(event: VendorStatementEvent | SuspenseEvent, to: _Writer) -> None:
+    match event:
         case VendorStatementReceived() | VendorStatementContinued():
             _learn_statement(event, to)
         case PlacementApproved():
             _learn_placement(event, to)
+        case VendorStatementMatched() | PlacementProposed() | PlacementRejected():
+            pass
+        case _:
+            assert_never(event)
+
+
+def _learn_cash(event: ReceiptEvent | PayRunEvent | PayoutEvent, to: _Writer) -> None:
+    match event:
         case MoneyReceived() | PayoutReleased() | PayoutSettled() | PayoutReturned():
             to.fact(CASH_NO, "cash", list(_cash(event)), event.currency, event.effective_on.isoformat())
         case (
-            PlanVersionProposed()
-            | PlanVersionWithdrawn()
-            | CustomerOnboarded()
-            | DealRegistered()
-            | DealWon()
-            | DealLost()
-            | AgentOfRecordChangeProposed()
-            | AgentOfRecordChangeRejected()
-            | ContractSigned()
-            | ServiceOrdered()
-            | VendorStatementMatched()
-            | PlacementProposed()
-            | PlacementRejected()
-            | ReceiptMatched()
+            ReceiptMatched()
             | PayRunProposed()
             | PayRunApproved()
             | PayRunWithdrawn()
@@ -218,17 +255,6 @@ def _learn(event: HouseEvent, to: _Writer) -> None:
             pass
         case _:
             assert_never(event)
-
-
-def _learn_terms(event: VendorContracted | ProductsListed | PlanVersionPublished, to: _Writer) -> None:
-    match event:
-        case VendorContracted():
-            to.name(f"vendor:{event.vendor}", to.position)
-            to.fact(HOUSE_NO, "vendor", event.vendor)
-        case ProductsListed():
-            to.fact(HOUSE_NO, "products", event.vendor, [[p.product, p.category] for p in event.products])
-        case PlanVersionPublished():
-            to.fact(HOUSE_NO, "plan", event.model_dump(mode="json", exclude_none=True))
 
 
 def _learn_agent(event: AgentRecruited | AgreementSigned | UplineChanged | AgentTerminated, to: _Writer) -> None:

@@ -1,0 +1,115 @@
+"""How a plan's events are told: every rule in words."""
+
+from typing import assert_never
+
+from domain import months
+from domain.ids import plan_stream
+from domain.money import plain
+from domain.plan import (
+    ORIGIN,
+    AppliesTo,
+    Differential,
+    Flat,
+    MultipleOfMrcOnce,
+    Override,
+    OverridePay,
+    OverridePercentOfCommission,
+    OverridePercentOfMrc,
+    Pay,
+    PercentOfCommission,
+    PercentOfDownlineShare,
+    PercentOfMrc,
+    PlanEvent,
+    PlanVersionProposed,
+    PlanVersionPublished,
+    PlanVersionWithdrawn,
+    Rule,
+    Selector,
+    ServiceMonthsFrom,
+    SignedOrRenewedFrom,
+)
+from projections.audit_trail.words import Writer, and_, in_units, listed, percent
+
+
+def tell(event: PlanEvent, to: Writer) -> None:
+    match event:
+        case PlanVersionProposed():
+            done = "proposed"
+        case PlanVersionPublished():
+            done = "published"
+        case PlanVersionWithdrawn():
+            to.tell(
+                f"The proposed version {event.plan_version} of plan {event.plan} was withdrawn.",
+                plan_stream(event.plan),
+            )
+            return
+        case _:
+            assert_never(event)
+    terms = [_rule(rule) for rule in event.rules] + [_override(override) for override in event.overrides]
+    says = listed(terms, "rule", "; ") if terms else "it pays nothing"
+    to.tell(
+        f"Version {event.plan_version} of plan {event.plan} was {done}, {_applies_to(event.applies_to)}: {says}.",
+        plan_stream(event.plan),
+    )
+
+
+def _applies_to(applies: AppliesTo) -> str:
+    match applies:
+        case ServiceMonthsFrom():
+            since = months.text(months.number_of(applies.from_))
+            return "for every service month" if applies.from_ == ORIGIN else f"for service months from {since}"
+        case SignedOrRenewedFrom():
+            return f"for services of contracts signed or last renewed from {applies.from_}"
+        case _:
+            assert_never(applies)
+
+
+def _rule(rule: Rule) -> str:
+    return f"{rule.rule} pays {_pay(rule.pay)}{_when(rule.when)}"
+
+
+def _pay(pay: Pay) -> str:
+    match pay:
+        case PercentOfCommission():
+            return f"{percent(pay.rate)} of commission received"
+        case PercentOfMrc():
+            return f"{percent(pay.rate)} of MRC for each month in service"
+        case MultipleOfMrcOnce():
+            return f"{plain(pay.multiple)} × MRC once, at activation{_clawback(pay)}"
+        case Flat():
+            every = "for each month in service" if pay.every == "month" else f"once, at activation{_clawback(pay)}"
+            return f"{in_units(pay.amount_minor, pay.currency)} {every}"
+        case _:
+            assert_never(pay)
+
+
+def _clawback(pay: MultipleOfMrcOnce | Flat) -> str:
+    if not pay.clawback_within_days:
+        return ""
+    return f" ({percent(pay.clawback_rate)} taken back if disconnected within {pay.clawback_within_days} days)"
+
+
+def _override(override: Override) -> str:
+    level = f"level {override.level}" if override.level else "every level"
+    pays = f"override {override.rule} pays {_override_pay(override.pay)} at {level}"
+    return f"{pays}{_when(override.when)}, funded by the {override.funded_by}"
+
+
+def _override_pay(pay: OverridePay) -> str:
+    match pay:
+        case OverridePercentOfCommission():
+            return f"{percent(pay.rate)} of commission received"
+        case OverridePercentOfMrc():
+            return f"{percent(pay.rate)} of MRC"
+        case PercentOfDownlineShare():
+            return f"{percent(pay.rate)} of the downline's share"
+        case Differential():
+            return "the upline's own rate less the highest rate below it"
+        case _:
+            assert_never(pay)
+
+
+def _when(when: Selector) -> str:
+    named = when.model_dump(exclude_none=True)
+    words = and_(f"{field.replace('_', ' ')} {value}" for field, value in named.items())
+    return f" for {words}" if words else ""

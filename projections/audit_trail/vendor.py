@@ -1,0 +1,28 @@
+"""How a vendor's events are told."""
+
+from domain.ids import vendor_stream
+from domain.vendor import ProductsListed, VendorContracted, VendorEvent
+from projections.audit_trail.words import Writer, counted, listed
+
+
+def tell(event: VendorEvent, to: Writer) -> None:
+    vendor = vendor_stream(event.vendor)
+    match event:
+        case VendorContracted():
+            terms = event.terms
+            lag = f"its statements report {counted(event.statement_lag_months, 'month')} after the service month"
+            evergreen = (
+                "after its agreement ends commission is paid on"
+                if terms.evergreen
+                else "commission ends with its agreement"
+            )
+            days = terms.dispute_days
+            disputes = "" if days is None else f"; a statement may be disputed within {counted(days, 'day')}"
+            to.tell(
+                f"Vendor {event.vendor} was contracted, paying in {event.currency}: {lag}; {evergreen}; a registration "
+                f"is protected for {counted(terms.protection_days, 'day')}{disputes}.",
+                vendor,
+            )
+        case ProductsListed():
+            products = listed([f"{p.product} ({p.category}, {p.charge})" for p in event.products], "product")
+            to.tell(f"Vendor {event.vendor} listed {products}.", vendor)
