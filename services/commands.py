@@ -51,21 +51,34 @@ Enrich = Callable[[Issued], Issued]
 """Adds what a command reads from a projection, with its position."""
 
 
+def _as_it_is(issued: Issued) -> Issued:
+    return issued
+
+
+def _nothing() -> None:
+    pass
+
+
 @dataclass
 class Commands:
     """The one way into the log. Remembers folded streams and reads only what came since."""
 
     log: Log
-    enrich: Enrich = lambda issued: issued
+    enrich: Enrich = _as_it_is
+    day_opened: Callable[[], None] = _nothing
+    """Called when a day was opened: what was due by then is given before anything else."""
     _remembered: dict[StreamId, Folded] = field(default_factory=dict)
 
     def handle(self, issued: Issued) -> CommandResult:
         """Record what the command leads to. Raises Refused; the same id again gives the first result."""
         digest = issued.digest()
         try:
-            return self._hopefully(issued, digest) or self._carefully(issued, digest, ATTEMPTS)
+            result = self._hopefully(issued, digest) or self._carefully(issued, digest, ATTEMPTS)
         except StreamMoved:
-            return self._carefully(issued, digest, ATTEMPTS - 1)
+            result = self._carefully(issued, digest, ATTEMPTS - 1)
+        if isinstance(issued.command, OpenDay):
+            self.day_opened()
+        return result
 
     def _hopefully(self, issued: Issued, digest: str) -> CommandResult | None:
         """One round trip: decide on what is remembered, and let the append find out whether that still holds.

@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from functools import cached_property
 from typing import Any
 
 import psycopg
+import structlog
 
 from adapters.database import Database, InitNeeded
 from adapters.log import PostgresLog
@@ -15,12 +16,14 @@ from adapters.projectors import Projectors, positions
 from adapters.settings import Settings
 from domain.ids import CALENDAR
 from domain.log import CommandResult
-from domain.message import Actor, Issued
+from domain.message import Issued, Refused
 from domain.payout import ProposePayRun
+from projections import agenda
+from projections.agenda import SCHEDULER
 from services.commands import Commands
 from services.queries import Queries
 
-SCHEDULER = Actor(issuer="house", subject="scheduler")
+logger = structlog.get_logger("trailbook")
 
 
 @dataclass
@@ -30,6 +33,8 @@ class House:
     settings: Settings
     database: Database
     _figures_at: int | None = None
+    _given_up_to: tuple[date, int] = (date.min, 0)
+    """The open day and the agenda's position up to which everything due was given."""
 
     @cached_property
     def log(self) -> PostgresLog:
@@ -37,7 +42,7 @@ class House:
 
     @cached_property
     def commands(self) -> Commands:
-        return Commands(self.log, self._with_figures)
+        return Commands(self.log, self._with_figures, self._give_due)
 
     @cached_property
     def projectors(self) -> Projectors:
@@ -51,6 +56,9 @@ class House:
         """The book to ask, by default brought up to the head of the log first."""
         if caught_up:
             self.projectors.catch_up()
+        return self._queries()
+
+    def _queries(self) -> Queries:
         return Queries(self.database, self._reader)
 
     def handle(self, issued: Issued) -> CommandResult:
@@ -75,7 +83,7 @@ class House:
         if not isinstance(issued.command, ProposePayRun):
             return issued
         position = self._head() if self._figures_at is None else self._figures_at
-        queries = self.queries(caught_up=False)
+        queries = self._queries()
         command = issued.command.model_copy(
             update={
                 "as_known_at": position,
@@ -84,6 +92,33 @@ class House:
             }
         )
         return issued.with_command(command)
+
+    def give_due(self) -> int:
+        """Give what is due on the open day or before it, each once, as the scheduler; how many. Raises Poison.
+
+        One that is refused is said in the log of the program, stays due, and is given again by the next process.
+        """
+        open_day = self.commands.state(CALENDAR).open_day
+        if open_day is None:
+            return 0
+        given = 0
+        refused: set[str] = set()
+        while True:
+            reached = self.projectors.projectors[agenda.name].catch_up()
+            due = [d for d in self._queries().due(open_day, *self._given_up_to) if d.command_id not in refused]
+            if not due:
+                self._given_up_to = open_day, reached
+                return given
+            for row in due:
+                try:
+                    self.commands.handle(row.issued())
+                    given += 1
+                except Refused as refusal:
+                    logger.error("due command refused", id=row.command_id, because=str(refusal))
+                    refused.add(row.command_id)
+
+    def _give_due(self) -> None:
+        self.give_due()
 
     def open_today(self) -> bool:
         """Open the day that the house's clock shows; whether it was not open yet."""

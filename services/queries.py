@@ -25,6 +25,7 @@ from domain.rating.expected import ExpectedZero, expected_zeros
 from domain.rating.facts import CASH_NO, HOUSE_NO, AccountFacts, Cell, HouseFacts
 from domain.rating.reasons import Explanation, explain, figure, suspense_reason
 from domain.rating.release_1 import Item
+from projections.agenda import AGENDA, Due
 from projections.ledger import BOOKS_PER_PARTY, CASH_KIND, PAYER_ROLE, EntryId, book, book_name
 
 CHARGE_KIND_NAMES: tuple[str, ...] = CHARGE_KINDS
@@ -146,6 +147,18 @@ class Queries:
         statement = sql.SQL("SELECT day FROM {} WHERE position <= %s ORDER BY position DESC LIMIT 1")
         row = self.connection.execute(statement.format(self._table("facts_day")), (position,)).fetchone()
         return row[0] if row else None
+
+    # -- the agenda
+
+    def due(self, today: date, given_on: date, given_at: int) -> list[Due]:
+        """What is due by a day and was not given yet, in order; leaves out what was due by ``given_on`` as known at
+        the position ``given_at``.
+        """
+        statement = sql.SQL(
+            "SELECT * FROM {} AS agenda WHERE due_on <= %s AND (due_on > %s OR position > %s) "
+            "AND NOT EXISTS (SELECT FROM {} WHERE command_id = agenda.command_id) ORDER BY due_on, position, seq"
+        ).format(self._table(AGENDA.name), sql.Identifier(self.database.house, "command_log"))
+        return [Due(*row) for row in self.connection.execute(statement, (today, given_on, given_at))]
 
     # -- names
 

@@ -31,6 +31,8 @@ def run_until_stopped(house: House, *, batch: int, once: bool) -> None:
         while not stopped.is_set():
             if house.open_today():
                 logger.info("day opened")
+            if given := house.give_due():
+                logger.info("due commands given", commands=given)
             while done := house.projectors.step(batch):
                 logger.info("projected", positions=done)
                 if stopped.is_set():

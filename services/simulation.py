@@ -16,6 +16,8 @@ from domain.rating import release_1
 from domain.rating.expected import ExpectedZero, expected_zeros
 from domain.rating.facts import AccountFacts, Cell
 from domain.rating.reasons import explain, suspense_reason
+from projections import agenda
+from projections.agenda import Due
 from projections.ledger import CASH_KIND, PAYER_ROLE, Leg, book_name, payee_book
 from services.commands import Commands
 
@@ -26,14 +28,15 @@ class Simulation:
 
     log: MemoryLog = field(default_factory=MemoryLog)
     refusals: list[dict[str, Any]] = field(default_factory=list)
+    _refused_due: set[str] = field(default_factory=set)
     _days: dict[int, date] = field(default_factory=dict)
     _zeros: dict[tuple[int, ExpectedZero], dict[str, Any]] = field(default_factory=dict)
     _ended_zeros: list[dict[str, Any]] = field(default_factory=list)
     _rated: set[tuple[str, str, str]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.book = MemoryBook(self.log)
-        self.commands = Commands(self.log, self._enrich)
+        self.book = MemoryBook(self.log, (agenda,))
+        self.commands = Commands(self.log, self._enrich, self._give_due)
         self._today = date.min
 
     def run(self, commands: Iterable[Issued]) -> None:
@@ -60,6 +63,27 @@ class Simulation:
                 update={"figures": tuple(figures), "as_known_at": position, "ledger_position": position}
             )
         )
+
+    def _give_due(self) -> None:
+        """Give what is due on the open day or before it, each once, as the scheduler does."""
+        while due := self._due():
+            for row in due:
+                try:
+                    self.commands.handle(row.issued())
+                except Refused as refused:
+                    self.refusals.append({"id": row.command_id, "refused": refused.code, "because": str(refused)})
+                    self._refused_due.add(row.command_id)
+
+    def _due(self) -> list[Due]:
+        self._catch_up()
+        rows = sorted(Due(*values) for values in self.book.tables.content[agenda.AGENDA.name])
+        return [
+            row
+            for row in rows
+            if row.due_on <= self._today
+            and row.command_id not in self._refused_due
+            and self.log.result_of(row.command_id) is None
+        ]
 
     def earned(self) -> list[Earned]:
         """What every agent has earned so far, payouts left aside."""

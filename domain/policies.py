@@ -1,0 +1,26 @@
+"""Policies: the command that an event makes due, and the day on which it is.
+
+    event ── deadlines ──▶ (due on a day, command) ── DayOpened on or after it ──▶ the scheduler gives the command
+
+The day is a fact of the event. Whether anything is left to do when it comes, the command decides on its own streams: a
+command that is moot by then leads to no event, and is not refused. It is given once, under an id made of the event's.
+"""
+
+from collections.abc import Iterator
+from datetime import date
+from typing import NamedTuple
+
+from domain.house import HouseEvent
+from domain.message import Command
+
+
+class Deadline(NamedTuple):
+    """``command`` is given on the first day opened on ``due_on`` or after it."""
+
+    due_on: date
+    command: Command
+
+
+def deadlines(event: HouseEvent) -> Iterator[Deadline]:
+    """What an event makes due; most events nothing."""
+    yield from ()
