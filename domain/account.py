@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, assert_never
 
 from pydantic import ConfigDict, Field, model_validator
 
-from domain.agent import active, first_of_month
+from domain.agent import first_of_month, not_suspended, not_terminated
 from domain.customer import onboarded
 from domain.ids import (
     AccountId,
@@ -515,7 +515,10 @@ def _changed(account: Account, proposed: AgentOfRecordChangeProposed) -> AgentOf
 def _check_agents(agents: tuple[Weighted, ...], on: date, context: Context) -> None:
     names = [a.agent for a in agents]
     for name in names:
-        active(context.state(agent_stream(name)), name, on)
+        state = context.state(agent_stream(name))
+        not_terminated(state, name, on)
+        not_suspended(state, name, context.today)
+        not_suspended(state, name, max(on, context.today))
         if names.count(name) > 1:
             raise AgentNamedTwice(f"{name} is named twice; give each agent one weight")
 

@@ -1,19 +1,26 @@
 """An agent: an independent seller, perhaps under an upline that earns an override.
 
     (unknown) ── AgentRecruited ──▶ active ── AgreementSigned / UplineChanged … ──▶ ── AgentTerminated ──▶ terminated
+    payouts:  paid out ── AgentSuspended ──▶ suspended ── AgentReinstated ──▶ paid out
 
 Units: ``minimum_payout_minor`` in minor units of the agreement's currency. An upline changes from the first of a
 month, because who is paid follows the service month.
+
+A suspended agent earns on, and nothing is paid out: pay runs carry its balance, and the first one after its
+reinstatement pays it. Meanwhile it registers no deals and is not newly named agent of record. A terminated agent stays
+agent of record until the customer names another; without evergreen nobody is paid its part from the first whole month
+on, neither are the overrides on it, and the house keeps both. Its downline keeps its agreements: in its chain the
+terminated upline stays at its level with nothing, until each agent's upline is changed.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import Annotated, Any, Literal, assert_never
+from typing import Annotated, Any, Literal, NamedTuple, assert_never
 
 from pydantic import Field
 
-from domain.ids import AgentId, PlanId, Slug, agent_stream, plan_stream
+from domain.ids import AgentId, Because, PlanId, Slug, agent_stream, plan_stream
 from domain.message import Command, Context, Event, Refused, Streams
 from domain.money import Currency, Minor
 
@@ -52,7 +59,23 @@ class AgentTerminated(Event, topic="agent.terminated"):
     evergreen: bool
 
 
-AgentEvent = AgentRecruited | AgreementSigned | UplineChanged | AgentTerminated
+class AgentSuspended(Event, topic="agent.suspended"):
+    """From ``effective_on`` the agent earns on, but nothing is paid out."""
+
+    agent: AgentId
+    upline: AgentId | None = None
+    suspended_because: str
+
+
+class AgentReinstated(Event, topic="agent.reinstated"):
+    """From ``effective_on`` the agent is paid out again, what was carried meanwhile with it."""
+
+    agent: AgentId
+    upline: AgentId | None = None
+    suspended_since: date
+
+
+AgentEvent = AgentRecruited | AgreementSigned | UplineChanged | AgentTerminated | AgentSuspended | AgentReinstated
 
 # -- commands
 
@@ -107,7 +130,24 @@ class TerminateAgent(Command, do="terminate_agent"):
         return Streams((agent_stream(self.agent),))
 
 
-AgentCommand = RecruitAgent | SignAgreement | ChangeUpline | TerminateAgent
+class SuspendAgent(Command, do="suspend_agent"):
+    agent: AgentId
+    suspended_because: Because
+    effective_on: date | None = None
+
+    def streams(self, known: Mapping[str, Any]) -> Streams:
+        return Streams((agent_stream(self.agent),))
+
+
+class ReinstateAgent(Command, do="reinstate_agent"):
+    agent: AgentId
+    effective_on: date | None = None
+
+    def streams(self, known: Mapping[str, Any]) -> Streams:
+        return Streams((agent_stream(self.agent),))
+
+
+AgentCommand = RecruitAgent | SignAgreement | ChangeUpline | TerminateAgent | SuspendAgent | ReinstateAgent
 
 # -- refusals
 
@@ -122,6 +162,18 @@ class AgentUnknown(Refused):
 
 class AgentIsTerminated(Refused):
     """A terminated agent signs nothing and changes nothing."""
+
+
+class AgentIsSuspended(Refused):
+    """A suspended agent registers no deals and is not newly named agent of record; and it is suspended once."""
+
+
+class AgentNotSuspended(Refused):
+    """Only a suspended agent is reinstated."""
+
+
+class ReinstatedBeforeSuspended(Refused):
+    """A reinstatement holds from the day of the suspension or a later one."""
 
 
 class UplineCircular(Refused):
@@ -149,6 +201,19 @@ class Agent:
     agreement: AgreementSigned | None = None
     upline: str | None = None
     terminated: AgentTerminated | None = None
+    suspensions: tuple["Suspension", ...] = ()
+
+    def suspended_on(self, day: date) -> "Suspension | None":
+        """The suspension in which the day lies."""
+        held = (s for s in self.suspensions if s.since <= day and (s.until is None or day < s.until))
+        return next(held, None)
+
+
+class Suspension(NamedTuple):
+    """From ``since`` to before ``until``; None: it lasts."""
+
+    since: date
+    until: date | None = None
 
 
 EMPTY = Agent()
@@ -164,6 +229,11 @@ def evolve(agent: Agent, event: AgentEvent) -> Agent:
             return replace(agent, upline=event.upline)
         case AgentTerminated():
             return replace(agent, terminated=event)
+        case AgentSuspended():
+            return replace(agent, suspensions=(*agent.suspensions, Suspension(event.effective_on)))
+        case AgentReinstated():
+            *earlier, last = agent.suspensions
+            return replace(agent, suspensions=(*earlier, last._replace(until=event.effective_on)))
         case _:
             assert_never(event)
 
@@ -175,11 +245,23 @@ def recruited(agent: Agent, agent_id: str) -> AgentRecruited:
     return agent.recruited
 
 
-def active(agent: Agent, agent_id: str, on: date) -> None:
+def not_terminated(agent: Agent, agent_id: str, on: date) -> None:
     """Raises AgentUnknown or AgentIsTerminated (terminated on the day or before it)."""
     recruited(agent, agent_id)
     if agent.terminated is not None and agent.terminated.effective_on <= on:
         raise AgentIsTerminated(f"agent {agent_id} is terminated since {agent.terminated.effective_on}")
+
+
+def active(agent: Agent, agent_id: str, on: date) -> None:
+    """Whether the agent may take something new on a day. Raises AgentUnknown, AgentIsTerminated, AgentIsSuspended."""
+    not_terminated(agent, agent_id, on)
+    not_suspended(agent, agent_id, on)
+
+
+def not_suspended(agent: Agent, agent_id: str, on: date) -> None:
+    """Raises AgentIsSuspended."""
+    if (suspension := agent.suspended_on(on)) is not None:
+        raise AgentIsSuspended(f"agent {agent_id} is suspended since {suspension.since}; reinstate the agent first")
 
 
 def first_of_month(day: date, what: str) -> None:
@@ -208,7 +290,7 @@ def decide(agent: Agent, command: AgentCommand, context: Context) -> list[AgentE
                 )
             ]
         case SignAgreement():
-            active(agent, command.agent, effective_on)
+            not_terminated(agent, command.agent, effective_on)
             if not context.state(plan_stream(command.plan)).published:
                 raise PlanUnpublished(f"plan {command.plan} has no published version; publish one first")
             return [
@@ -221,7 +303,7 @@ def decide(agent: Agent, command: AgentCommand, context: Context) -> list[AgentE
                 )
             ]
         case ChangeUpline():
-            active(agent, command.agent, effective_on)
+            not_terminated(agent, command.agent, effective_on)
             first_of_month(effective_on, f"the change of {command.agent}'s upline")
             if command.upline == agent.upline:
                 raise UplineUnchanged(f"the upline of {command.agent} is {agent.upline or 'the house'} already")
@@ -235,14 +317,46 @@ def decide(agent: Agent, command: AgentCommand, context: Context) -> list[AgentE
                 )
             ]
         case TerminateAgent():
-            active(agent, command.agent, date.max)
+            not_terminated(agent, command.agent, date.max)
             return [
                 AgentTerminated(
                     agent=command.agent, upline=agent.upline, evergreen=command.evergreen, effective_on=effective_on
                 )
             ]
+        case SuspendAgent():
+            return [_suspend(agent, command, effective_on)]
+        case ReinstateAgent():
+            return [_reinstate(agent, command, effective_on)]
         case _:
             assert_never(command)
+
+
+def _suspend(agent: Agent, command: SuspendAgent, effective_on: date) -> AgentSuspended:
+    """A terminated agent may be suspended, too: what it is still owed is then not paid out."""
+    recruited(agent, command.agent)
+    if agent.suspensions and (agent.suspensions[-1].until is None or effective_on < agent.suspensions[-1].until):
+        last = agent.suspensions[-1]
+        until = f" until {last.until}" if last.until else ""
+        raise AgentIsSuspended(f"agent {command.agent} is suspended since {last.since}{until}; reinstate it first")
+    return AgentSuspended(
+        agent=command.agent,
+        upline=agent.upline,
+        suspended_because=command.suspended_because,
+        effective_on=effective_on,
+    )
+
+
+def _reinstate(agent: Agent, command: ReinstateAgent, effective_on: date) -> AgentReinstated:
+    recruited(agent, command.agent)
+    if not agent.suspensions or agent.suspensions[-1].until is not None:
+        raise AgentNotSuspended(f"agent {command.agent} is not suspended; there is nothing to reinstate")
+    since = agent.suspensions[-1].since
+    if effective_on < since:
+        raise ReinstatedBeforeSuspended(
+            f"agent {command.agent} is suspended since {since}; reinstate it from that day or a later one, "
+            f"not from {effective_on}"
+        )
+    return AgentReinstated(agent=command.agent, upline=agent.upline, suspended_since=since, effective_on=effective_on)
 
 
 def _check_upline(agent_id: str, upline: str | None, context: Context) -> None:

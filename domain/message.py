@@ -76,12 +76,20 @@ TOPICS: dict[str, type["Event"]] = {}
 COMMANDS: dict[str, type["Command"]] = {}
 
 
+Upcasts = Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]]
+
+
+def unchanged(body: dict[str, Any]) -> dict[str, Any]:
+    """The upcast of an event whose later version only knows more: what was stored reads as it is."""
+    return body
+
+
 class Event(Model):
     """A fact in the channel's words: subject and past participle. It has happened and cannot fail."""
 
     topic: ClassVar[str]
     version: ClassVar[int]
-    upcasts: ClassVar[Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]]] = {}
+    upcasts: ClassVar[Upcasts] = {}
     """From a stored version to the next one, by the stored version."""
 
     effective_on: date

@@ -10,15 +10,16 @@ everything in the agent's own stream that was not returned or withdrawn; so the 
 true-up. All payouts of one agent meet in one stream: two clerks cannot pay the same cents twice.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
-from typing import Annotated, Any, Literal, assert_never
+from typing import Annotated, Any, ClassVar, Literal, assert_never
 
 from pydantic import Field
 
+from domain.agent import Agent
 from domain.ids import AgentId, Because, PayRunId, agent_stream, pay_run_stream, payouts_stream
-from domain.message import Actor, Command, Context, Event, Model, Refused, Streams, last_event
+from domain.message import Actor, Command, Context, Event, Model, Refused, Streams, Upcasts, last_event, unchanged
 from domain.money import Currency, show
 
 
@@ -38,21 +39,29 @@ class PayoutLine(Model):
     amount_minor: int
 
 
+CarriedBecause = Literal["below the minimum", "negative", "nothing owed", "suspended"]
+
+
 class CarriedLine(Model):
     """A balance that is not paid now, and why."""
 
     agent: AgentId
     currency: Currency
     balance_minor: int
-    carried_because: Literal["below the minimum", "negative", "nothing owed"]
+    carried_because: CarriedBecause
     minimum_payout_minor: int
 
 
 # -- events
 
 
-class PayRunProposed(Event, topic="pay_run.proposed"):
-    """``as_known_at``: the ledger position that the figures were taken from."""
+class PayRunProposed(Event, topic="pay_run.proposed", version=2):
+    """``as_known_at``: the ledger position that the figures were taken from.
+
+    Version 2 knows balances that are carried because the agent is suspended.
+    """
+
+    upcasts: ClassVar[Upcasts] = {1: unchanged}
 
     pay_run: PayRunId
     as_known_at: int
@@ -153,10 +162,13 @@ class ApprovePayRun(Command, do="approve_pay_run"):
         return last_event(pay_run_stream(self.pay_run), versions)
 
 
-def _run_and_payouts(pay_run: str, known: Mapping[str, Any]) -> Streams:
+def _paid_in(pay_run: str, known: Mapping[str, Any]) -> list[str]:
     run: PayRun = known.get(pay_run_stream(pay_run), EMPTY_RUN)
-    agents = {line.agent for line in run.proposed.payouts} if run.proposed else set()
-    return Streams((pay_run_stream(pay_run), *sorted(payouts_stream(a) for a in agents)))
+    return sorted({line.agent for line in run.proposed.payouts}) if run.proposed else []
+
+
+def _run_and_payouts(pay_run: str, known: Mapping[str, Any]) -> Streams:
+    return Streams((pay_run_stream(pay_run), *(payouts_stream(agent) for agent in _paid_in(pay_run, known))))
 
 
 class WithdrawPayRun(Command, do="withdraw_pay_run"):
@@ -171,11 +183,15 @@ class WithdrawPayRun(Command, do="withdraw_pay_run"):
 
 
 class ReleasePayRun(Command, do="release_pay_run"):
+    """An agent suspended since the run was proposed is not paid: its payout is withdrawn, the others are released."""
+
     pay_run: PayRunId
     effective_on: date | None = None
 
     def streams(self, known: Mapping[str, Any]) -> Streams:
-        return _run_and_payouts(self.pay_run, known)
+        agents = _paid_in(self.pay_run, known)
+        writes, _ = _run_and_payouts(self.pay_run, known)
+        return Streams(writes, tuple(agent_stream(agent) for agent in agents))
 
     def cause(self, versions: Mapping[str, int], known: Mapping[str, Any]) -> str | None:
         return last_event(pay_run_stream(self.pay_run), versions)
@@ -374,13 +390,7 @@ def decide_payouts(agent: str, payouts: Payouts, command: PayoutCommand, context
                 for payout in payouts.in_run(command.pay_run)
             )
         case ReleasePayRun():
-            run: PayRun = context.state(pay_run_stream(command.pay_run))
-            if run.approved_by is None:
-                raise PayRunNotApproved(f"pay run {command.pay_run} is not approved")
-            events.extend(
-                PayoutReleased(**_same(agent, command.pay_run, payout, effective_on), approved_by=run.approved_by)
-                for payout in payouts.in_run(command.pay_run)
-            )
+            events.extend(_release_for(agent, payouts, command, context))
         case SettlePayout():
             for payout in _sent(agent, payouts, command.pay_run):
                 if command.agent is None and payout.status in ("settled", "returned"):
@@ -454,6 +464,22 @@ def _propose_for(agent: str, command: ProposePayRun, context: Context) -> list[P
     ]
 
 
+def _release_for(
+    agent: str, payouts: Payouts, command: ReleasePayRun, context: Context
+) -> Iterator[PayoutReleased | PayoutWithdrawn]:
+    run: PayRun = context.state(pay_run_stream(command.pay_run))
+    if run.approved_by is None:
+        raise PayRunNotApproved(f"pay run {command.pay_run} is not approved")
+    effective_on = command.effective_on or context.today
+    state: Agent = context.state(agent_stream(agent))
+    for payout in payouts.in_run(command.pay_run):
+        same = _same(agent, command.pay_run, payout, effective_on)
+        if state.suspended_on(effective_on) is not None:
+            yield PayoutWithdrawn(**same)
+        else:
+            yield PayoutReleased(**same, approved_by=run.approved_by)
+
+
 def _nothing_to_pay(pay_run: str, position: int, carried: list[CarriedLine]) -> str:
     kept = [
         f"{line.agent} {show(line.balance_minor, line.currency)} {line.currency} ({line.carried_because})"
@@ -474,13 +500,16 @@ def _line(earned: Earned, command: ProposePayRun, context: Context) -> PayoutLin
             )
     paid = payouts.paid_minor(earned.currency)
     balance = earned.earned_minor - paid
-    agreement = context.state(agent_stream(earned.agent)).agreement
-    same_currency = agreement is not None and agreement.currency == earned.currency
-    minimum = agreement.minimum_payout_minor if same_currency else 0
-    if balance <= 0 or balance < minimum:
-        because: Literal["below the minimum", "negative", "nothing owed"] = (
-            "below the minimum" if balance > 0 else "negative" if balance < 0 else "nothing owed"
-        )
+    agent: Agent = context.state(agent_stream(earned.agent))
+    agreement = agent.agreement
+    minimum = agreement.minimum_payout_minor if agreement and agreement.currency == earned.currency else 0
+    suspended = agent.suspended_on(command.effective_on or context.today) is not None
+    if balance <= 0 or balance < minimum or suspended:
+        because: CarriedBecause = "below the minimum"
+        if balance <= 0:
+            because = "negative" if balance < 0 else "nothing owed"
+        elif suspended:
+            because = "suspended"
         return CarriedLine(
             agent=earned.agent,
             currency=earned.currency,

@@ -23,7 +23,15 @@ from domain.account import (
     AgentOfRecordDesignated,
     Alias,
 )
-from domain.agent import AgentEvent, AgentRecruited, AgentTerminated, AgreementSigned, UplineChanged
+from domain.agent import (
+    AgentEvent,
+    AgentRecruited,
+    AgentReinstated,
+    AgentSuspended,
+    AgentTerminated,
+    AgreementSigned,
+    UplineChanged,
+)
 from domain.calendar import CalendarEvent, DayOpened
 from domain.contract import (
     ContractEvent,
@@ -205,8 +213,8 @@ def _learn_terms(event: CalendarEvent | VendorEvent | PlanEvent | AgentEvent, to
             to.fact(HOUSE_NO, "products", event.vendor, [[p.product, p.category] for p in event.products])
         case PlanVersionPublished():
             to.fact(HOUSE_NO, "plan", event.model_dump(mode="json", exclude_none=True))
-        case PlanVersionProposed() | PlanVersionWithdrawn():
-            pass
+        case PlanVersionProposed() | PlanVersionWithdrawn() | AgentSuspended() | AgentReinstated():
+            pass  # a suspended agent earns on
         case AgentRecruited() | AgreementSigned() | UplineChanged() | AgentTerminated():
             _learn_agent(event, to)
         case _:

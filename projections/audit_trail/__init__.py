@@ -71,7 +71,7 @@ LINK = Table(
 )
 
 name = "audit_trail"
-version = 1
+version = 2
 tables = (TRAIL, LINK)
 
 DIGEST_SHOWN = len("sha256:") + 12

@@ -16,6 +16,7 @@ from domain.account import (
 )
 from domain.ids import account_stream, customer_stream, vendor_stream
 from domain.plan import ORIGIN
+from projections.audit_trail.agent import named_agent
 from projections.audit_trail.words import Writer, agent_streams, and_, free_text, named, on_letter, weighted
 
 
@@ -54,6 +55,11 @@ def _tell_account(event: AccountOpened | AccountAliasAdded | AccountAliasEnded, 
             assert_never(event)
 
 
+def _link_agents(event: AgentOfRecordDesignated | AgentOfRecordChanged, to: Writer) -> None:
+    for weighted_agent in event.agents:
+        to.link(named_agent(weighted_agent.agent), account_stream(event.account))
+
+
 def _tell_agent_of_record(
     event: AgentOfRecordDesignated | AgentOfRecordChangeProposed | AgentOfRecordChangeRejected | AgentOfRecordChanged,
     to: Writer,
@@ -68,6 +74,7 @@ def _tell_agent_of_record(
                 f"on the letter signed {event.letter.signed_on}.",
                 *(*concerned, *agent_streams(*(a.agent for a in event.agents))),
             )
+            _link_agents(event, to)
         case AgentOfRecordChangeProposed():
             stays = _stays(weighted(event.present_agents), event.commission_stays)
             to.tell(
@@ -88,6 +95,7 @@ def _tell_agent_of_record(
                 f"from {event.effective_on}, {on_letter(event.letter)}{_stays(former, event.commission_stays)}.",
                 *(*concerned, *agent_streams(*(a.agent for a in (*event.former_agents, *event.agents)))),
             )
+            _link_agents(event, to)
         case _:
             assert_never(event)
 

@@ -53,6 +53,8 @@ def _carried(pay_run: str, line: CarriedLine) -> str:
             why = f"{balance} is below the minimum of {in_units(line.minimum_payout_minor, line.currency)}"
         case "negative":
             why = f"the balance is negative, {balance}"
+        case "suspended":
+            why = f"the agent is suspended, and {balance} is kept for it"
         case "nothing owed":
             return f"Nothing is paid to {line.agent} in pay run {pay_run}: nothing is owed in {line.currency}."
     return f"Nothing is paid to {line.agent} in pay run {pay_run}: {why}; it is carried to the next."

@@ -7,8 +7,12 @@ from pydantic import ValidationError
 
 from domain.agent import (
     AgentAlreadyRecruited,
+    AgentIsSuspended,
     AgentIsTerminated,
+    AgentNotSuspended,
     AgentRecruited,
+    AgentReinstated,
+    AgentSuspended,
     AgentTerminated,
     AgentUnknown,
     AgreementSigned,
@@ -16,14 +20,18 @@ from domain.agent import (
     NotFirstOfMonth,
     PlanUnpublished,
     RecruitAgent,
+    ReinstateAgent,
+    ReinstatedBeforeSuspended,
     SignAgreement,
+    SuspendAgent,
     TerminateAgent,
     UplineChanged,
     UplineCircular,
     UplineUnchanged,
 )
+from domain.customer import RegisterDeal
 from domain.plan import ProposePlanVersion
-from tests.spec import AGENTS, DAY, PLAN, given, said
+from tests.spec import AGENTS, ALDER_FOODS, DAY, LUMEN, PLAN, given, said
 
 FEBRUARY = date(2026, 2, 1)
 BOOK = (PLAN, AGENTS)
@@ -165,3 +173,75 @@ def test_somebody_else_may_still_be_given_the_former_upline_of_a_terminated_agen
     given(BOOK, said(TerminateAgent(agent="harbor", effective_on=FEBRUARY), by="bob")).when(
         RecruitAgent(agent="pier", upline="keystone")
     ).then(AgentRecruited(agent="pier", partner_type="agent", category="standard", upline="keystone", effective_on=DAY))
+
+
+# -- suspended and reinstated
+
+
+SUSPEND = SuspendAgent(agent="harbor", suspended_because="a complaint is open")
+REINSTATE = ReinstateAgent(agent="harbor")
+
+
+def test_an_agent_is_suspended_with_a_reason_and_its_upline_is_told() -> None:
+    given(BOOK).when(SUSPEND).then(
+        AgentSuspended(agent="harbor", upline="keystone", suspended_because="a complaint is open", effective_on=DAY)
+    )
+
+
+def test_an_agent_is_suspended_once() -> None:
+    given(BOOK, SUSPEND).when(SUSPEND).then_refused(
+        AgentIsSuspended, "agent harbor is suspended since 2026-01-05; reinstate it first"
+    )
+
+
+def test_an_agent_whose_reinstatement_is_still_to_come_is_suspended_already() -> None:
+    later = ReinstateAgent(agent="harbor", effective_on=FEBRUARY)
+    given(BOOK, SUSPEND, later).when(SUSPEND).then_refused(
+        AgentIsSuspended, "agent harbor is suspended since 2026-01-05 until 2026-02-01; reinstate it first"
+    )
+
+
+def test_a_suspended_agent_is_reinstated_and_may_be_suspended_again() -> None:
+    house = given(BOOK, SUSPEND)
+    house.when(REINSTATE).then(
+        AgentReinstated(agent="harbor", upline="keystone", suspended_since=DAY, effective_on=DAY)
+    )
+    assert isinstance(house.when(SUSPEND).events[0], AgentSuspended)
+
+
+def test_only_a_suspended_agent_is_reinstated() -> None:
+    given(BOOK).when(REINSTATE).then_refused(
+        AgentNotSuspended, "agent harbor is not suspended; there is nothing to reinstate"
+    )
+    given(BOOK, SUSPEND, REINSTATE).when(REINSTATE).then_refused(AgentNotSuspended)
+
+
+def test_nobody_is_reinstated_before_the_suspension() -> None:
+    from_february = SuspendAgent(agent="harbor", suspended_because="audit", effective_on=FEBRUARY)
+    given(BOOK, from_february).when(REINSTATE).then_refused(
+        ReinstatedBeforeSuspended,
+        "agent harbor is suspended since 2026-02-01; reinstate it from that day or a later one, not from 2026-01-05",
+    )
+
+
+def test_a_suspended_agent_signs_an_agreement_changes_its_upline_and_is_terminated() -> None:
+    """It is the payouts that are held, not the relation."""
+    house = given(BOOK, SUSPEND)
+    assert house.when(SignAgreement(agent="harbor", plan="standard", effective_on=FEBRUARY)).refusal is None
+    assert house.when(ChangeUpline(agent="harbor", upline=None, effective_on=FEBRUARY)).refusal is None
+    assert house.when(TerminateAgent(agent="harbor", effective_on=FEBRUARY)).refusal is None
+
+
+def test_a_terminated_agent_may_be_suspended_so_that_what_it_is_owed_waits() -> None:
+    given(BOOK, TerminateAgent(agent="harbor", effective_on=DAY, evergreen=True)).when(SUSPEND).then(
+        AgentSuspended(agent="harbor", upline="keystone", suspended_because="a complaint is open", effective_on=DAY)
+    )
+
+
+def test_a_suspended_agent_registers_no_deal() -> None:
+    register = RegisterDeal(customer="alder-foods", deal="D-1", agent="harbor", vendor="lumen")
+    house = given(LUMEN, ALDER_FOODS, BOOK, SUSPEND)
+    house.when(register).then_refused(
+        AgentIsSuspended, "agent harbor is suspended since 2026-01-05; reinstate the agent first"
+    )
+    assert house.given(REINSTATE).when(register).refusal is None

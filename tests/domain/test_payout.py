@@ -1,7 +1,10 @@
 """Payouts: proposed, approved by a second person, sent once; what came back is owed again."""
 
+from datetime import date
+
 import pytest
 
+from domain.agent import ReinstateAgent, SuspendAgent
 from domain.message import Actor, Command, SelfApproved
 from domain.payout import (
     ApprovePayRun,
@@ -348,3 +351,43 @@ def test_only_money_that_was_sent_comes_back_and_once(steps: tuple[Command | Ste
     given(BOOK, steps).when(come_back("summit")).then_refused(
         PayoutNotSent, f"the payout of summit in 2026-01 is {status}, not sent"
     )
+
+
+# -- suspended agents
+
+
+SUSPENDED = SuspendAgent(agent="harbor", suspended_because="a complaint is open")
+REINSTATED = ReinstateAgent(agent="harbor")
+
+
+def test_a_suspended_agents_balance_is_carried_and_paid_with_the_next_run_after_its_reinstatement() -> None:
+    house = given(BOOK, SUSPENDED)
+    assert amounts(house, propose(earned("harbor", 9000), earned("summit", 937))) == (
+        {"summit": 937},
+        {"harbor": (9000, "suspended")},
+    )
+    house.given(approve(), release(), REINSTATED)
+    assert amounts(house, propose(earned("harbor", 9500), run="2026-02")) == ({"harbor": 9500}, {})
+
+
+def test_a_suspended_agent_with_a_negative_balance_owes_as_everybody_does() -> None:
+    _, carried = amounts(given(BOOK, SUSPENDED), propose(earned("harbor", -1), earned("summit", 937)))
+    assert carried == {"harbor": (-1, "negative")}
+
+
+def test_a_suspension_holds_from_its_day() -> None:
+    later = SuspendAgent(agent="harbor", suspended_because="audit", effective_on=date(2026, 1, 6))
+    pays, _ = amounts(given(BOOK, later), propose(earned("harbor", 9000)))
+    assert pays == {"harbor": 9000}
+
+
+def test_an_agent_suspended_after_the_run_was_proposed_is_not_sent_its_payout() -> None:
+    house = given(BOOK, propose(earned("harbor", 9000), earned("summit", 937)), approve(), SUSPENDED)
+    recorded = house.when(ReleasePayRun(pay_run="2026-01")).events
+    assert [(type(e), getattr(e, "agent", None)) for e in recorded] == [
+        (PayRunReleased, None),
+        (PayoutWithdrawn, "harbor"),
+        (PayoutReleased, "summit"),
+    ]
+    house.given(REINSTATED)
+    assert amounts(house, propose(earned("harbor", 9000), run="2026-02")) == ({"harbor": 9000}, {})

@@ -113,6 +113,8 @@ EVENTS: tuple[Event, ...] = (
     agent.AgreementSigned(agent="harbor", plan="standard", minimum_payout_minor=2500, currency="USD", effective_on=ON),
     agent.UplineChanged(agent="harbor", upline="summit", former_upline="keystone", effective_on=ON),
     agent.AgentTerminated(agent="harbor", upline="keystone", evergreen=True, effective_on=ON),
+    agent.AgentSuspended(agent="harbor", upline="keystone", suspended_because="a complaint is open", effective_on=ON),
+    agent.AgentReinstated(agent="harbor", upline="keystone", suspended_since=date(2025, 11, 3), effective_on=ON),
     customer.CustomerOnboarded(customer="alder-foods", effective_on=ON),
     customer.DealRegistered(
         customer="alder-foods",
@@ -217,7 +219,7 @@ EVENTS: tuple[Event, ...] = (
                 agent="summit",
                 currency="USD",
                 balance_minor=-37,
-                carried_because="negative",
+                carried_because="suspended",
                 minimum_payout_minor=2500,
             ),
         ),

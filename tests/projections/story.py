@@ -18,7 +18,7 @@ from domain.account import (
     StaysUntilRenewal,
     Weighted,
 )
-from domain.agent import ChangeUpline, TerminateAgent
+from domain.agent import ChangeUpline, ReinstateAgent, SuspendAgent, TerminateAgent
 from domain.contract import (
     ActivateService,
     AssignService,
@@ -158,11 +158,16 @@ PAYOUTS: tuple[Steps, ...] = (
     WithdrawPayRun(pay_run="2026-04b"),
     TerminateAgent(agent="harbor", effective_on=date(2026, 6, 1), evergreen=True),
 )
+STANDING: tuple[Steps, ...] = (
+    SuspendAgent(agent="summit", suspended_because="a complaint is open."),
+    ReinstateAgent(agent="summit", effective_on=date(2026, 5, 1)),
+    TerminateAgent(agent="keystone", effective_on=date(2026, 7, 1)),
+)
 
 
 def story() -> Given:
     """Everything that can happen, each kind of event at least once."""
-    return given(PARTIES, DEALS, ACCOUNTS, CONTRACTS, CHANGES, MONEY, PAYOUTS)
+    return given(PARTIES, DEALS, ACCOUNTS, CONTRACTS, CHANGES, MONEY, PAYOUTS, STANDING)
 
 
 def book(log: MemoryLog, *projections: Projection) -> MemoryBook:

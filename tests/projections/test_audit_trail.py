@@ -108,7 +108,32 @@ def test_an_agent_reads_of_its_own_deals_accounts_and_payouts() -> None:
         "Payout of 480.00 USD to harbor in pay run 2026-04b was proposed: 480.00 USD earned as known at position 44.",
         "Payout of 480.00 USD to harbor in pay run 2026-04b was withdrawn before it was sent.",
         "Agreement with agent harbor was terminated from 2026-06-01; residuals are paid on.",
+        "Agreement with agent keystone was terminated from 2026-07-01; residuals end. Where it is agent of record "
+        "nobody is paid its part from the first whole month on, until the customer names another; as upline it stays "
+        "in its place and is paid no override, until another upline is named.",
     ]
+
+
+def test_a_suspended_agent_and_its_upline_read_why_and_until_when() -> None:
+    assert told(STORY, "agent:summit")[-3:-1] == [
+        "Agent summit was suspended from 2026-04-27: a complaint is open. It earns on, and nothing is paid out.",
+        "Agent summit, suspended since 2026-04-27, was reinstated from 2026-05-01; the next pay run pays what was "
+        "carried.",
+    ]
+
+
+def test_the_accounts_their_customer_and_the_downline_of_a_terminated_agent_read_what_becomes_of_them() -> None:
+    ended = "Agreement with agent harbor was terminated from 2026-06-01; residuals are paid on."
+    stays = f"{ended} It stays agent of record where it is named, and upline of its downline."
+    assert stays in told(STORY, f"account:{ACCOUNT}")
+    assert stays in told(STORY, "customer:alder-foods")
+    without = (
+        "Agreement with agent keystone was terminated from 2026-07-01; residuals end. Where it is agent of record "
+        "nobody is paid its part from the first whole month on, until the customer names another; as upline it stays "
+        "in its place and is paid no override, until another upline is named."
+    )
+    assert told(STORY, "agent:harbor")[-1] == without
+    assert without not in told(STORY, f"account:{ACCOUNT}"), "keystone was never agent of record there"
 
 
 def test_who_was_proposed_as_agent_of_record_learns_that_it_was_rejected() -> None:
@@ -119,8 +144,8 @@ def test_who_was_proposed_as_agent_of_record_learns_that_it_was_rejected() -> No
 def test_an_agent_whose_balance_is_carried_reads_why_and_of_nobody_elses_money() -> None:
     keystone, summit = told(STORY, "agent:keystone"), told(STORY, "agent:summit")
     carried = "Nothing is paid to keystone in pay run 2026-04: the balance is negative, -3.50 USD; it is carried to "
-    assert keystone[-1] == f"{carried}the next."
-    assert summit[-1] == "Nothing is paid to summit in pay run 2026-04: nothing is owed in USD."
+    assert f"{carried}the next." in keystone
+    assert summit[-4] == "Nothing is paid to summit in pay run 2026-04: nothing is owed in USD."
     assert not any("480.00" in sentence for sentence in (*keystone, *summit))
 
 
