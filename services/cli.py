@@ -1,51 +1,53 @@
 """The command line. Exit code 1: the business said no, or the book cannot answer; 2: wrong usage or a file at fault."""
 
-import getpass
 import os
 import re
 import signal
 import sys
-import uuid
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date, datetime
-from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Annotated, Any
 
 import structlog
 import typer
-from pydantic import ValidationError
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import Progress, TaskID
 
 from adapters.command_file import FileFault, entry_schema, read_commands
 from adapters.database import DatabaseUnavailable
-from adapters.faults import first_fault
 from adapters.party import Parties
 from adapters.projectors import NAMES, Poison, RebuildNeeded
 from adapters.rebuild import RebuildFailed, RebuildRunning
 from adapters.rebuild import rebuild as rebuild_projection
 from adapters.settings import Settings, SettingsWrong
-from adapters.statement_file import StatementFaults, read_mapping, read_statement
+from adapters.statement_faults import StatementFaults
 from adapters.verify import verify as verify_book
 from domain.calendar import OpenDay
-from domain.ids import vendor_stream
-from domain.log import CommandResult
-from domain.message import COMMANDS, TOPICS, Actor, Command, Issued, Refused
-from domain.money import plain, show, to_minor
+from domain.message import COMMANDS, TOPICS, Refused
 from domain.payout import ApprovePayRun, ProposePayRun, ReleasePayRun, ReturnPayout, SettlePayout
-from domain.vendor import contracted
-from domain.vendor_statement import ReceiveStatement
 from projections import agent_book as agent_book_projection
 from projections import audit_trail
 from services import render
-from services.commands import CommandIdReused
+from services.cli_import import import_app
+from services.cli_shared import (
+    SETTINGS,
+    By,
+    Json,
+    WrongUsage,
+    actor_from,
+    catch_up,
+    command_of,
+    give,
+    opened_house,
+    progress,
+    result_row,
+)
 from services.demo import DEMO_HOUSE, play
-from services.house import House, open_house
+from services.house import House
 from services.queries import Mismatch, NotFound
-from services.render import console, errors
+from services.render import console
 from services.runner import run_until_stopped
 from services.simulation import Simulation
 
@@ -56,7 +58,6 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 day_app = typer.Typer(help="The house's calendar.", no_args_is_help=True)
-import_app = typer.Typer(help="Take a vendor's file, whole or not at all.", no_args_is_help=True)
 audit_app = typer.Typer(help="Everything that happened to one participant, in plain sentences.", no_args_is_help=True)
 ledger_app = typer.Typer(help="Balances, statements and suspense.", no_args_is_help=True)
 payout_app = typer.Typer(help="Pay runs: proposed by one person, approved by another.", no_args_is_help=True)
@@ -73,19 +74,7 @@ for sub_app, sub_name in (
 ):
     app.add_typer(sub_app, name=sub_name)
 
-Json = Annotated[bool, typer.Option("--json", help="Print data for a program.")]
-By = Annotated[str, typer.Option("--by", help="Who gives the command, as issuer/subject; default: you.")]
 Known = Annotated[str | None, typer.Option("--known", help="As known at: a position, a house day, or a time.")]
-
-_settings: list[Settings] = []
-
-
-class FileAlreadyImported(Refused):
-    """The same file of a vendor counts once, whatever number it is given and whoever gives it."""
-
-
-class WrongUsage(Exception):
-    """The command line cannot be understood. The message is one sentence."""
 
 
 @app.callback()
@@ -100,80 +89,12 @@ def options(
         environment["TRAILBOOK_HOUSE"] = house
     if data_dir is not None:
         environment["TRAILBOOK_DATA_DIR"] = str(data_dir.expanduser().absolute())
-    _settings[:] = [Settings.from_environment(environment)]
+    SETTINGS[:] = [Settings.from_environment(environment)]
 
 
 def use_data_dir(data_dir: Path | None) -> None:
     if data_dir is not None:
-        _settings[:] = [replace(_settings[0], data_dir=data_dir.expanduser().absolute())]
-
-
-@contextmanager
-def opened_house() -> Iterator[House]:
-    with open_house(_settings[0]) as opened:
-        yield opened
-
-
-def actor_from(text: str) -> Actor:
-    """Who gives a command: what ``--by`` says, else the user of the operating system."""
-    text = (
-        text or os.environ.get("TRAILBOOK_ACTOR") or "os/" + re.sub(r"[^a-z0-9._@+-]", "-", getpass.getuser().lower())
-    )
-    try:
-        return Actor.model_validate(text)
-    except ValidationError as error:
-        raise WrongUsage(f"--by {text}: {first_fault(error)}") from None
-
-
-def command_of(kind: type[Command], **fields: Any) -> Command:
-    try:
-        return kind.model_validate({key: value for key, value in fields.items() if value is not None})
-    except ValidationError as error:
-        raise WrongUsage(f"{kind.do}: {first_fault(error)}") from None
-
-
-def give(command: Command, by: str, command_id: str = "", *, json: bool = False) -> None:
-    """Record one command and say what it led to."""
-    issued = Issued(command_id or f"cli-{uuid.uuid4()}", actor_from(by), command)
-    with opened_house() as opened:
-        again = "recorded already: " if opened.log.result_of(issued.command_id) else ""
-        result = opened.handle(issued)
-        data = _result(issued, result.first_position, result.last_position)
-        if json:
-            render.as_json(data)
-        _catch_up(opened)
-        if json:
-            return
-        queries = opened.queries(caught_up=False)
-        for position in range(result.first_position, result.last_position + 1 if result.first_position else 0):
-            render.say(f"{position:>6}  {again}{queries.audit_of_position(position)}")
-        if not result.first_position:
-            render.say("nothing changed")
-
-
-def _catch_up(opened: House) -> None:
-    """Project what was recorded. Raises Poison, which takes back nothing of it, and says so."""
-    try:
-        opened.projectors.catch_up()
-    except Poison as poison:
-        render.fault(f"the commands are recorded, but {poison}")
-        raise typer.Exit(1) from None
-
-
-def _result(issued: Issued, first: int, last: int) -> dict[str, Any]:
-    return {"id": issued.command_id, "do": issued.command.do, "first_position": first, "last_position": last}
-
-
-def progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=errors,
-        transient=True,
-        disable=not sys.stderr.isatty(),
-    )
+        SETTINGS[:] = [replace(SETTINGS[0], data_dir=data_dir.expanduser().absolute())]
 
 
 def _filling(bar: Progress, task: TaskID) -> Callable[[int, int], None]:
@@ -191,9 +112,9 @@ def _filling(bar: Progress, task: TaskID) -> Callable[[int, int], None]:
 @app.command()
 def init() -> None:
     """Make the house's roles and schemas on the server; safe to repeat."""
-    database = _settings[0].database()
+    database = SETTINGS[0].database()
     database.init()
-    with House(_settings[0], database) as opened:
+    with House(SETTINGS[0], database) as opened:
         opened.projectors.catch_up()
     render.say(f"the house {database.house} is ready at {database.where}")
 
@@ -204,7 +125,7 @@ def demo(
 ) -> None:
     """Play a commission story on a real PostgreSQL, and show what the book says about it."""
     use_data_dir(data_dir)
-    settings = _settings[0]
+    settings = SETTINGS[0]
     play(settings if "TRAILBOOK_HOUSE" in os.environ else replace(settings, house=DEMO_HOUSE))
 
 
@@ -225,16 +146,16 @@ def do(
             before = opened.log.result_of(issued.command_id)
             try:
                 result = opened.handle(issued)
-                row = _result(issued, result.first_position, result.last_position)
+                row = result_row(issued, result.first_position, result.last_position)
                 results.append({**row, "refused": None, "because": "recorded already" if before else ""})
             except Refused as refusal:
                 refused += 1
-                results.append({**_result(issued, 0, 0), "refused": refusal.code, "because": str(refusal)})
+                results.append({**result_row(issued, 0, 0), "refused": refusal.code, "because": str(refusal)})
                 if not keep_going:
                     break
             bar.advance(task)
         _show_results(results, len(commands), json=json)
-        _catch_up(opened)
+        catch_up(opened)
     if refused:
         raise typer.Exit(1)
 
@@ -290,7 +211,7 @@ def rebuild(name: Annotated[str, typer.Argument(help=f"One of {', '.join(NAMES)}
     """Build a projection again beside the live one and put it in its place."""
     if name not in NAMES:
         raise WrongUsage(f"there is no projection {name}; name one of {', '.join(NAMES)}")
-    database = _settings[0].database()
+    database = SETTINGS[0].database()
     with progress() as bar:
         task = bar.add_task(name, total=None)
         position = rebuild_projection(database, name, progress=_filling(bar, task))
@@ -360,76 +281,10 @@ def day_open(
 ) -> None:
     """Open a day in the house's calendar."""
     try:
-        wanted = date.fromisoformat(day) if day else datetime.now(_settings[0].timezone).date()
+        wanted = date.fromisoformat(day) if day else datetime.now(SETTINGS[0].timezone).date()
     except ValueError:
         raise WrongUsage(f"{day} is not a date; write it like 2026-02-20") from None
     give(OpenDay(date=wanted), by, f"open-day-{wanted}", json=json)
-
-
-@import_app.command("statement")
-def import_statement(
-    file: Path,
-    vendor: Annotated[str, typer.Option(help="Whose statement it is.")],
-    mapping: Annotated[
-        Path | None, typer.Option(help="YAML that names the columns; default: the published ones.")
-    ] = None,
-    number: Annotated[str | None, typer.Option(help="The statement's number; default: the file's name.")] = None,
-    month: Annotated[str | None, typer.Option(help="The statement month, where the file has none.")] = None,
-    control_total: Annotated[str | None, typer.Option(help="The vendor's own total in units, such as 1234.56.")] = None,
-    by: By = "",
-    json: Json = False,
-) -> None:
-    """Import a vendor statement from CSV."""
-    with opened_house() as opened:
-        currency = contracted(opened.commands.state(vendor_stream(vendor)), vendor).currency
-        read = read_statement(file, read_mapping(mapping), currency, month)
-        number = number or re.sub(r"[^A-Za-z0-9._/#-]+", "-", file.stem).strip("-._/#")
-        command = command_of(
-            ReceiveStatement,
-            vendor=vendor,
-            number=number,
-            statement_month=read.statement_month,
-            currency=currency,
-            control_total_minor=read.total_minor if control_total is None else to_minor_units(control_total, currency),
-            file_digest=read.digest,
-            lines=read.lines,
-        )
-        issued = Issued(f"import-{vendor}-{read.statement_month}-{read.digest[7:23]}", actor_from(by), command)
-        before = opened.log.result_of(issued.command_id)
-        try:
-            result = opened.handle(issued)
-        except CommandIdReused:
-            raise FileAlreadyImported(_imported_before(opened, file, before)) from None
-        with progress() as bar:
-            bar.add_task("projecting", total=None)
-            _catch_up(opened)
-        queries = opened.queries(caught_up=False)
-        waiting = [w for w in queries.suspense(queries.ledger_position()) if w["vendor"] == vendor]
-    data = {**_result(issued, result.first_position, result.last_position), "lines": len(read.lines)}
-    data |= {"total_minor": read.total_minor, "currency": currency, "suspense": waiting}
-    if json:
-        render.as_json(data)
-        return
-    total = f"{show(read.total_minor, currency)} {currency}"
-    again = "; imported already, nothing changed" if before else ""
-    render.say(f"{len(read.lines)} lines, {total}, statement month {read.statement_month}{again}")
-    if control_total is None:
-        console.print("[dim]no control total was given: the sum of the lines was taken for it[/dim]")
-    if waiting:
-        render.rows_table(waiting, ("number", "amount_minor", "since", "why"), f"in suspense for {vendor}")
-
-
-def _imported_before(opened: House, file: Path, before: CommandResult | None) -> str:
-    earlier = opened.queries().audit_of_position(before.first_position) if before else ""
-    return f"{file.name} is imported already, the same file counts once: {earlier}"
-
-
-def to_minor_units(text: str, currency: str) -> str:
-    """An amount in units as minor units. Raises WrongUsage."""
-    try:
-        return plain(to_minor(Decimal(text.replace(",", "")), currency))
-    except InvalidOperation:
-        raise WrongUsage(f"{text} is not an amount; write it like 1234.56") from None
 
 
 # -- questions

@@ -1,24 +1,34 @@
 """Vendors' statements as CSV: taken whole and exact, or not at all with every fault by its line."""
 
 import hashlib
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from adapters.command_file import FileFault
-from adapters.statement_file import (
-    PUBLISHED,
-    FileMapping,
-    StatementFaults,
-    StatementFile,
-    parse_month,
-    read_mapping,
-    read_statement,
-)
+from adapters.statement_faults import StatementFaults
+from adapters.statement_file import StatementSource, open_statement
+from adapters.statement_mapping import PUBLISHED, FileMapping, read_mapping
+from adapters.statement_values import parse_month
+from domain.vendor_statement import StatementLine
 
 HEADER = "Commission Run Month,Imported Supplier Name,Supplier ID,Commission Amount\n"
 LINE = "2026-02,Lumen,5-QXTR9941,187.48\n"
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A statement read to its end."""
+
+    source: StatementSource
+    plain: list[dict[str, Any]]
+
+    @property
+    def lines(self) -> list[StatementLine]:
+        return [StatementLine.model_validate(line) for line in self.plain]
 
 
 def read(
@@ -27,10 +37,11 @@ def read(
     mapping: FileMapping = PUBLISHED,
     currency: str = "USD",
     month: str | None = None,
-) -> StatementFile:
+) -> Whole:
     path = tmp_path / "lumen.csv"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return read_statement(path, mapping, currency, month)
+    source = open_statement(path, mapping, currency, month)
+    return Whole(source, [line for chunk in source.chunks() for line in chunk])
 
 
 def faults(tmp_path: Path, text: str | bytes, mapping: FileMapping = PUBLISHED, month: str | None = None) -> list[str]:
@@ -58,11 +69,11 @@ def test_the_published_columns_need_no_mapping(tmp_path: Path) -> None:
     statement = read(tmp_path, HEADER + LINE + "2026-02,Lumen,0047-2291,-12.30\n")
 
     first, second = statement.lines
-    assert (statement.statement_month, statement.total_minor) == ("2026-02", 17518)
+    assert (statement.source.statement_month, statement.source.exact_total) == ("2026-02", Decimal(17518))
     assert (first.line, first.account, first.commission_minor) == (2, "5-QXTR9941", Decimal(18748))
     assert (second.line, second.account, second.commission_minor) == (3, "0047-2291", Decimal(-1230))
     assert first.service_month is None
-    assert statement.digest == "sha256:" + hashlib.sha256((tmp_path / "lumen.csv").read_bytes()).hexdigest()
+    assert statement.source.digest == "sha256:" + hashlib.sha256((tmp_path / "lumen.csv").read_bytes()).hexdigest()
 
 
 @pytest.mark.parametrize(
@@ -80,6 +91,14 @@ def test_the_published_columns_need_no_mapping(tmp_path: Path) -> None:
         ("-$5.00", "-500"),
         ("$-5.00", "-500"),
         ("$ 5.00", "500"),
+        ("$(5.00)", "-500"),
+        ("US$5", "500"),
+        ("USD 5", "500"),
+        ("5.00 USD", "500"),
+        ("$5.00 USD", "500"),
+        ("(5.00) USD", "-500"),
+        ("5.00-", "-500"),
+        ("−5", "-500"),
         ("1,234,567.89", "123456789"),
         ("1000000000000.00", "100000000000000"),
     ],
@@ -96,7 +115,9 @@ def test_an_amount_counts_the_minor_units_of_its_currency(tmp_path: Path) -> Non
 def test_the_total_is_rounded_once(tmp_path: Path) -> None:
     rows = "".join(f"2026-02,Lumen,A-{n},0.004\n" for n in range(4))
 
-    assert read(tmp_path, HEADER + rows).total_minor == 2
+    source = read(tmp_path, HEADER + rows).source
+
+    assert (source.total_minor, source.exact_total, source.rounded_total_minor) == (2, Decimal("1.6"), 0)
 
 
 @pytest.mark.parametrize(
@@ -198,8 +219,8 @@ def test_a_long_list_of_faults_is_cut_but_counted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "written",
     [
-        "abc", "1.2.3", "--5", "(-5)", "()", "$", "5-", "USD 5", "5 USD", "€5", "12.34%", "NaN", "inf", "0x10", "1_000",
-        "1e3", "1E+05", "１２", "1,23,4", "1.234,56", "1,5", "1 234.00", "0.1234567890123456789012345",
+        "abc", "1.2.3", "--5", "(-5)", "()", "$", "-5-", "(5-)", "(5)-", "$5$", "5 CR", "12.34%", "NaN", "inf",
+        "0x10", "1_000", "1e3", "1E+05", "１２", "1,23,4", "1.234,56", "1,5", "1 234.00", "0.1234567890123456789012345",
     ],
 )  # fmt: skip
 def test_an_amount_that_could_mean_another_one_is_refused(tmp_path: Path, written: str) -> None:
@@ -248,7 +269,7 @@ FILES: dict[str, tuple[str | bytes, str]] = {
     ),
     "not UTF-8": (
         (HEADER + "2026-02,Lumén,A,1\n").encode("latin-1"),
-        "byte 85 is not UTF-8; save it as UTF-8 or name its",
+        "line 2: byte 85 (hexadecimal e9) is not UTF-8; in windows-1252 it is 'é': if that is right, write `encoding: ",
     ),
 }
 
@@ -266,11 +287,11 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(
         StatementFaults, match=r"^lumen.csv: cannot be read: No such file or directory; check the path$"
     ):
-        read_statement(tmp_path / "lumen.csv", PUBLISHED, "USD")
+        list(open_statement(tmp_path / "lumen.csv", PUBLISHED, "USD").chunks())
 
 
 def test_the_month_that_is_said_and_the_month_of_the_file_are_one(tmp_path: Path) -> None:
-    assert read(tmp_path, HEADER + LINE, month="Feb 2026").statement_month == "2026-02"
+    assert read(tmp_path, HEADER + LINE, month="Feb 2026").source.statement_month == "2026-02"
     assert faults(tmp_path, HEADER + LINE, month="2026-03") == ["line 2 is of 2026-02, but --month says 2026-03"]
     assert faults(tmp_path, HEADER + LINE, month="soon") == ["--month 'soon' is not a month; write it like 2026-02"]
 

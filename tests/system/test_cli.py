@@ -131,8 +131,8 @@ def test_a_statement_with_faults_is_not_taken(trailbook: Program, tmp_path: Path
 
     assert (said.code, said.out) == (2, "")
     assert said.err.splitlines() == [
-        "wrong.csv: line 3: Commission Run Month '2026-13' is not a month; write 2026-02 or a date in it",
         "wrong.csv: line 2: Commission Amount 'abc' is not an amount; write it like 1234.56",
+        "wrong.csv: line 3: Commission Run Month '2026-13' is not a month; write 2026-02 or a date in it",
     ]
     assert "control total is 500 (minor units of USD)" in trailbook.wrong(1, *imports, right, "--control-total", "5")
     assert "vendor nobody is not contracted" in trailbook.wrong(1, *imports, right, "--vendor", "nobody")

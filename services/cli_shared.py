@@ -1,0 +1,100 @@
+"""What the modules of the command line share: whose book is open, who gives a command, and how it is said."""
+
+import getpass
+import os
+import re
+import sys
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from adapters.faults import first_fault
+from adapters.projectors import Poison
+from adapters.settings import Settings
+from domain.message import Actor, Command, Issued
+from services import render
+from services.house import House, open_house
+from services.render import errors
+
+Json = Annotated[bool, typer.Option("--json", help="Print data for a program.")]
+By = Annotated[str, typer.Option("--by", help="Who gives the command, as issuer/subject; default: you.")]
+
+SETTINGS: list[Settings] = []
+"""The settings of this run: one, once the options are read."""
+
+
+class WrongUsage(Exception):
+    """The command line cannot be understood. The message is one sentence."""
+
+
+@contextmanager
+def opened_house() -> Iterator[House]:
+    with open_house(SETTINGS[0]) as opened:
+        yield opened
+
+
+def actor_from(text: str) -> Actor:
+    """Who gives a command: what ``--by`` says, else the user of the operating system."""
+    text = (
+        text or os.environ.get("TRAILBOOK_ACTOR") or "os/" + re.sub(r"[^a-z0-9._@+-]", "-", getpass.getuser().lower())
+    )
+    try:
+        return Actor.model_validate(text)
+    except ValidationError as error:
+        raise WrongUsage(f"--by {text}: {first_fault(error)}") from None
+
+
+def command_of(kind: type[Command], **fields: Any) -> Command:
+    try:
+        return kind.model_validate({key: value for key, value in fields.items() if value is not None})
+    except ValidationError as error:
+        raise WrongUsage(f"{kind.do}: {first_fault(error)}") from None
+
+
+def give(command: Command, by: str, command_id: str = "", *, json: bool = False) -> None:
+    """Record one command and say what it led to."""
+    issued = Issued(command_id or f"cli-{uuid.uuid4()}", actor_from(by), command)
+    with opened_house() as opened:
+        again = "recorded already: " if opened.log.result_of(issued.command_id) else ""
+        result = opened.handle(issued)
+        data = result_row(issued, result.first_position, result.last_position)
+        if json:
+            render.as_json(data)
+        catch_up(opened)
+        if json:
+            return
+        queries = opened.queries(caught_up=False)
+        for position in range(result.first_position, result.last_position + 1 if result.first_position else 0):
+            render.say(f"{position:>6}  {again}{queries.audit_of_position(position)}")
+        if not result.first_position:
+            render.say("nothing changed")
+
+
+def catch_up(opened: House) -> None:
+    """Project what was recorded. Raises Poison, which takes back nothing of it, and says so."""
+    try:
+        opened.projectors.catch_up()
+    except Poison as poison:
+        render.fault(f"the commands are recorded, but {poison}")
+        raise typer.Exit(1) from None
+
+
+def result_row(issued: Issued, first: int, last: int) -> dict[str, Any]:
+    return {"id": issued.command_id, "do": issued.command.do, "first_position": first, "last_position": last}
+
+
+def progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=errors,
+        transient=True,
+        disable=not sys.stderr.isatty(),
+    )
