@@ -87,6 +87,10 @@ CHANGE: dict[str, Any] = {
     "commission_stays": STAYS,
     "proposed_by": ANN,
 }
+REGISTRATION: dict[str, Any] = {"customer": "alder-foods", "deal": "D-1", "agent": "harbor", "vendor": "lumen"}
+CLAIM = customer.StandingClaim(
+    agent="summit", vendor="zayo", registered_on=date(2026, 1, 2), protected_until=date(2026, 4, 2)
+)
 PLACEMENT: dict[str, Any] = {
     "vendor": "lumen",
     "number": "00-42 17",
@@ -125,6 +129,31 @@ EVENTS: tuple[Event, ...] = (
         scope="two sites, Zürich – Genève",
         effective_on=ON,
     ),
+    customer.DealContested(**REGISTRATION, earlier=(CLAIM,), effective_on=ON),
+    customer.SelfReferralOpened(
+        **REGISTRATION,
+        products=("dia",),
+        scope="two sites",
+        basis="psa",
+        letter=LETTER,
+        rivals=(CLAIM,),
+        effective_on=ON,
+    ),
+    customer.RegistrationApproved(
+        **REGISTRATION, protection_days=90, protected_until=date(2026, 4, 5), effective_on=ON
+    ),
+    customer.RegistrationRejected(**REGISTRATION, rejected_because="our own account", effective_on=ON),
+    customer.RegistrationExtended(
+        **REGISTRATION,
+        protected_until=date(2026, 7, 4),
+        former_protected_until=date(2026, 4, 5),
+        extended_because="the board meets in May",
+        effective_on=ON,
+    ),
+    customer.RegistrationExpired(**REGISTRATION, protected_until=date(2026, 1, 4), effective_on=ON),
+    customer.RegistrationWithdrawn(**REGISTRATION, withdrawn_because="no budget", effective_on=ON),
+    customer.ProtectionEnded(**REGISTRATION, protected_until=date(2026, 4, 5), named_agent="summit", effective_on=ON),
+    customer.RegistrationLost(**REGISTRATION, lost_to="summit", effective_on=ON),
     customer.DealWon(customer="alder-foods", deal="D-1", agent="harbor", effective_on=ON),
     customer.DealLost(customer="alder-foods", deal="D-1", agent="harbor", lost_because="price", effective_on=ON),
     a.AccountOpened(account="ACC-1", customer="alder-foods", vendor="lumen", aliases=(ALIAS,), effective_on=ON),
