@@ -750,7 +750,9 @@ def _extension(registration: Registration, command: ExtendRegistration, context:
     """The last protected day before the extension, and after it. Raises NotProtected, ExtensionWrong."""
     former = registration.protected_until
     if registration.status != "approved" or former is None:
-        raise NotProtected(f"the registration of deal {command.deal} by {command.agent} is not protected; approve it")
+        raise NotProtected(
+            f"the registration of deal {command.deal} by {command.agent} is not protected; approve it first"
+        )
     latest = days_after(former, _protection_days(registration, context))
     until = command.until or latest
     if not former < until <= latest:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from datetime import date
 from typing import NamedTuple
 
+from domain.customer import ExpireRegistration, RegistrationApproved, RegistrationExtended, days_after
 from domain.house import HouseEvent
 from domain.message import Command
 
@@ -23,4 +24,9 @@ class Deadline(NamedTuple):
 
 def deadlines(event: HouseEvent) -> Iterator[Deadline]:
     """What an event makes due; most events nothing."""
-    yield from ()
+    match event:
+        case RegistrationApproved(protected_until=date() as until) | RegistrationExtended(protected_until=until):
+            expire = ExpireRegistration(customer=event.customer, deal=event.deal, agent=event.agent)
+            yield Deadline(days_after(until, 1), expire)
+        case _:
+            pass

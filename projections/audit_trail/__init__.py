@@ -74,6 +74,8 @@ name = "audit_trail"
 version = 2
 tables = (TRAIL, LINK)
 
+SOMEBODY = "somebody"
+"""The actor, to whom that is not told: a rival's principal must not be read in another agent's history."""
 DIGEST_SHOWN = len("sha256:") + 12
 
 
@@ -94,12 +96,13 @@ class Entry(NamedTuple):
 
 def project(recorded: Recorded, state: KeyedState) -> Iterable[Row]:
     """The rows that one event adds: one for each participant whose business it is, and new links."""
-    writer = Writer(recorded.position, state, [], [])
+    writer = Writer(recorded.position, state, [], [], set())
     event = cast(HouseEvent, recorded.event)
     _tell(event, writer)
     actor, evidence = _actor(recorded.envelope.actor), _evidence(event, recorded.envelope)
     because = recorded.envelope.causation_id
     for seq, (participant, sentence) in enumerate(writer.told):
+        signed = participant not in writer.unsigned
         yield Row(
             TRAIL.name,
             Entry(
@@ -109,9 +112,9 @@ def project(recorded: Recorded, state: KeyedState) -> Iterable[Row]:
                 event_id=recorded.event_id,
                 effective_on=event.effective_on,
                 recorded_at=recorded.recorded_at,
-                actor=actor,
-                evidence=evidence,
-                because=because,
+                actor=actor if signed else SOMEBODY,
+                evidence=evidence if signed else None,
+                because=because if signed else None,
                 sentence=sentence,
             ),
         )

@@ -11,6 +11,7 @@ from domain.customer import (
     CustomerEvent,
     CustomerOnboarded,
     DealContested,
+    DealEvent,
     DealLost,
     DealRegistered,
     DealWon,
@@ -43,13 +44,11 @@ def tell(event: CustomerEvent, to: Writer) -> None:
             _tell_outcome(event, to)
         case RegistrationLost() | ProtectionEnded():
             _tell_beaten(event, to)
-        case (
-            RegistrationApproved()
-            | RegistrationRejected()
-            | RegistrationExtended()
-            | RegistrationExpired()
-            | RegistrationWithdrawn()
-        ):
+        case RegistrationExpired():
+            sentence = f"{_registration(event)} expired; {event.protected_until} was its last protected day."
+            to.tell(sentence, *_house_side(event), vendor_stream(event.vendor))
+            to.tell_unsigned(sentence, agent_stream(event.agent))  # a rival's command may have brought it out
+        case RegistrationApproved() | RegistrationRejected() | RegistrationExtended() | RegistrationWithdrawn():
             sentence = f"{_registration(event)} {_decided(event)}."
             to.tell(sentence, *_house_side(event), agent_stream(event.agent), vendor_stream(event.vendor))
         case _:
@@ -59,7 +58,7 @@ def tell(event: CustomerEvent, to: Writer) -> None:
 def _tell_opened(event: DealRegistered | SelfReferralOpened, to: Writer) -> None:
     products = f" for {listed(event.products, 'product')}" if event.products else ""
     scope = f": {free_text(event.scope)}" if event.scope else ""
-    what = f"Deal {event.deal} of {event.customer} with {event.vendor}"
+    what = f"{_deal(event)} with {event.vendor}"
     own = (*_house_side(event), agent_stream(event.agent), vendor_stream(event.vendor))
     if isinstance(event, DealRegistered):
         to.tell(f"{what} was registered by {event.agent}{products}{scope}.", *own)
@@ -71,9 +70,9 @@ def _tell_opened(event: DealRegistered | SelfReferralOpened, to: Writer) -> None
             *own,
         )
         for rival in event.rivals:
-            to.tell(
-                f"Deal {event.deal} of {event.customer} was opened by {event.customer} itself, which named another "
-                f"agent of record; the registration by {rival.agent} stands, but can no longer be approved or win.",
+            to.tell_unsigned(
+                f"{_deal(event)} was opened by {event.customer} itself, which named another agent of record; the "
+                f"registration by {rival.agent} stands, but can no longer be approved or win.",
                 agent_stream(rival.agent),
             )
     to.link(_registered_by(event), vendor_stream(event.vendor))
@@ -86,9 +85,8 @@ def _tell_contested(event: DealContested, to: Writer) -> None:
     to.tell(f"{what} contests {_claims(event.earlier)}.", *_house_side(event))
     to.tell(f"{what}: {earlier} {stand} before it.", agent_stream(event.agent), vendor_stream(event.vendor))
     for claim in event.earlier:
-        to.tell(
-            f"Deal {event.deal} of {event.customer}, registered by {claim.agent}, is contested: a rival claim stands "
-            "after it.",
+        to.tell_unsigned(
+            f"{_deal(event)}, registered by {claim.agent}, is contested: a rival claim stands after it.",
             agent_stream(claim.agent),
         )
 
@@ -96,7 +94,7 @@ def _tell_contested(event: DealContested, to: Writer) -> None:
 def _tell_outcome(event: DealWon | DealLost, to: Writer) -> None:
     how = "won" if isinstance(event, DealWon) else f"lost: {free_text(event.lost_because)}"
     to.tell(
-        f"Deal {event.deal} of {event.customer}, registered by {event.agent}, was {how}.",
+        f"{_deal(event)}, registered by {event.agent}, was {how}.",
         *(*_house_side(event), agent_stream(event.agent), *to.linked(_registered_by(event))),
     )
 
@@ -118,11 +116,7 @@ def _tell_beaten(event: RegistrationLost | ProtectionEnded, to: Writer) -> None:
 
 
 def _decided(
-    event: RegistrationApproved
-    | RegistrationRejected
-    | RegistrationExtended
-    | RegistrationExpired
-    | RegistrationWithdrawn,
+    event: RegistrationApproved | RegistrationRejected | RegistrationExtended | RegistrationWithdrawn,
 ) -> str:
     match event:
         case RegistrationApproved():
@@ -137,8 +131,6 @@ def _decided(
                 f"was extended: protected until {event.protected_until} in place of {event.former_protected_until}, "
                 f"{free_text(event.extended_because)}"
             )
-        case RegistrationExpired():
-            return f"expired; {event.protected_until} was its last protected day"
         case RegistrationWithdrawn():
             return f"was withdrawn: {free_text(event.withdrawn_because)}"
         case _:
@@ -155,13 +147,15 @@ def _claims(claims: Sequence[StandingClaim]) -> str:
     return and_(claim(one) for one in claims)
 
 
+def _deal(event: DealEvent) -> str:
+    return f"Deal {event.deal} of {event.customer}"
+
+
 def _registration(event: RegistrationEvent | DealContested) -> str:
     return f"The registration of deal {event.deal} of {event.customer} with {event.vendor} by {event.agent}"
 
 
-def _house_side(
-    event: DealRegistered | SelfReferralOpened | DealContested | RegistrationEvent | DealWon | DealLost,
-) -> tuple[str, str]:
+def _house_side(event: DealEvent) -> tuple[str, str]:
     """Who reads of every claim on the deal."""
     return deal_participant(event.deal), customer_stream(event.customer)
 

@@ -22,10 +22,17 @@ class Writer(NamedTuple):
     state: KeyedState
     told: list[tuple[str, str]]
     links: list[tuple[str, str]]
+    unsigned: set[str]
+    """Who is not told who did it, on whose evidence and because of what."""
 
     def tell(self, sentence: str, *participants: str) -> None:
         """The sentence, to each participant once."""
         self.told.extend((participant, sentence) for participant in dict.fromkeys(participants))
+
+    def tell_unsigned(self, sentence: str, participant: str) -> None:
+        """The sentence, to somebody who is not to know who did it."""
+        self.tell(sentence, participant)
+        self.unsigned.add(participant)
 
     def link(self, subject: str, *participants: str) -> None:
         """From this event on the subject is the business of the participants too."""

@@ -18,7 +18,7 @@ from domain.account import (
     StaysUntilRenewal,
     Weighted,
 )
-from domain.agent import ChangeUpline, ReinstateAgent, SuspendAgent, TerminateAgent
+from domain.agent import ChangeUpline, RecruitAgent, ReinstateAgent, SuspendAgent, TerminateAgent
 from domain.contract import (
     ActivateService,
     AssignService,
@@ -28,7 +28,17 @@ from domain.contract import (
     RepriceService,
     SignContract,
 )
-from domain.customer import LoseDeal, RegisterDeal, WinDeal
+from domain.customer import (
+    ApproveRegistration,
+    ExpireRegistration,
+    ExtendRegistration,
+    LoseDeal,
+    OpenSelfReferral,
+    RegisterDeal,
+    RejectRegistration,
+    WinDeal,
+    WithdrawRegistration,
+)
 from domain.message import Evidence, Recorded
 from domain.payout import (
     ApprovePayRun,
@@ -87,6 +97,26 @@ DEALS: tuple[Steps, ...] = (
     WinDeal(customer="alder-foods", deal="D-1"),
     LoseDeal(customer="alder-foods", deal="D-2", lost_because="the customer stays where it is"),
 )
+
+RIVALS: tuple[Steps, ...] = (
+    *(RecruitAgent(agent=name) for name in ("cedar", "dogwood", "elm")),
+    RegisterDeal(customer="alder-foods", deal="D-3", agent="cedar", vendor="lumen", scope="voice for the head office"),
+    RegisterDeal(customer="alder-foods", deal="D-3", agent="dogwood", vendor="lumen", products=("dia",)),
+    RegisterDeal(customer="alder-foods", deal="D-3", agent="elm", vendor="lumen"),
+    ApproveRegistration(customer="alder-foods", deal="D-3", agent="cedar"),
+    ExtendRegistration(customer="alder-foods", deal="D-3", agent="cedar", extended_because="the board meets in autumn"),
+    RejectRegistration(customer="alder-foods", deal="D-3", agent="dogwood", rejected_because="no meeting took place"),
+    said(
+        OpenSelfReferral(customer="alder-foods", deal="D-3", agent="dogwood", vendor="lumen", scope="voice"),
+        letter=loa(),
+    ),
+    WithdrawRegistration(customer="alder-foods", deal="D-3", agent="elm", withdrawn_because="no budget"),
+    WinDeal(customer="alder-foods", deal="D-3"),
+    RegisterDeal(customer="alder-foods", deal="D-4", agent="cedar", vendor="lumen"),
+    ApproveRegistration(customer="alder-foods", deal="D-4", agent="cedar"),
+    said(ExpireRegistration(customer="alder-foods", deal="D-4", agent="cedar"), on=date(2026, 7, 27)),
+)
+"""Three agents claim one deal, until the customer names one of them itself; the registration of another expires."""
 ACCOUNTS: tuple[Steps, ...] = (
     OpenAccount(
         account=ACCOUNT, customer="alder-foods", vendor="lumen", aliases=(Alias(vendor="lumen", number="5-QXTR9941"),)
@@ -167,7 +197,7 @@ STANDING: tuple[Steps, ...] = (
 
 def story() -> Given:
     """Everything that can happen, each kind of event at least once."""
-    return given(PARTIES, DEALS, ACCOUNTS, CONTRACTS, CHANGES, MONEY, PAYOUTS, STANDING)
+    return given(PARTIES, DEALS, ACCOUNTS, CONTRACTS, CHANGES, MONEY, PAYOUTS, STANDING, RIVALS)
 
 
 def book(log: MemoryLog, *projections: Projection) -> MemoryBook:

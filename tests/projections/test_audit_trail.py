@@ -9,7 +9,7 @@ import pytest
 from adapters.memory import MemoryLog
 from domain.account import Alias, ChangeAgentOfRecord, DesignateAgentOfRecord, OpenAccount, Weighted
 from domain.contract import AssignService, OrderService, SignContract
-from domain.customer import OnboardCustomer, RegisterDeal, WinDeal
+from domain.customer import ApproveRegistration, OnboardCustomer, RegisterDeal, WinDeal
 from domain.house import HouseEvent
 from domain.message import TOPICS, Actor, Issued
 from domain.plan import (
@@ -203,7 +203,8 @@ def test_a_vendor_reads_its_terms_and_how_deals_with_it_ended() -> None:
 
 
 def test_the_opened_days_are_the_houses_own_history() -> None:
-    assert told(STORY, "house") == ["The day 2026-01-05 was opened.", "The day 2026-04-27 was opened."]
+    days = ("2026-01-05", "2026-04-27", "2026-07-27")
+    assert told(STORY, "house") == [f"The day {day} was opened." for day in days]
 
 
 def test_the_customer_of_an_account_and_of_a_contract_is_known_from_the_day_they_began() -> None:
@@ -225,6 +226,89 @@ def test_a_deal_that_two_customers_call_alike_stays_with_its_own_vendor() -> Non
     )
     assert told(house, "vendor:zayo")[-1] == "Deal D-1 of birch, registered by summit, was won."
     assert not any("birch" in sentence for sentence in told(house, "vendor:lumen"))
+
+
+CEDAR = "The registration of deal D-3 of alder-foods with lumen by cedar"
+DOGWOOD, ELM = CEDAR.replace("cedar", "dogwood"), CEDAR.replace("cedar", "elm")
+OPENED_ITSELF = "Deal D-3 of alder-foods was opened by alder-foods itself, which named another agent of record"
+
+
+def test_a_deal_tells_who_claimed_it_in_order_of_arrival_who_was_protected_and_who_won() -> None:
+    assert told(STORY, "deal:D-3") == [
+        "Deal D-3 of alder-foods with lumen was registered by cedar: voice for the head office.",
+        "Deal D-3 of alder-foods with lumen was registered by dogwood for dia.",
+        f"{DOGWOOD} contests the claim of cedar with lumen, registered 2026-04-27.",
+        "Deal D-3 of alder-foods with lumen was registered by elm.",
+        f"{ELM} contests the claim of cedar with lumen, registered 2026-04-27 and the claim of dogwood with lumen, "
+        "registered 2026-04-27.",
+        f"{CEDAR} was approved and is protected for 90 days, until 2026-07-26.",
+        f"{CEDAR} was extended: protected until 2026-10-24 in place of 2026-07-26, the board meets in autumn.",
+        f"{DOGWOOD} was rejected: no meeting took place.",
+        "Deal D-3 of alder-foods with lumen was opened by alder-foods itself, which named dogwood agent of record on "
+        "the letter signed 2026-01-19: voice.",
+        f"{CEDAR} stands, but its approval (until 2026-10-24) ended: the customer itself named dogwood.",
+        f"{ELM} was withdrawn: no budget.",
+        "Deal D-3 of alder-foods, registered by dogwood, was won.",
+        f"{CEDAR} was lost to dogwood.",
+    ]
+
+
+def test_a_rival_reads_that_a_claim_stands_before_or_after_its_own_and_nothing_else_of_it() -> None:
+    assert told(STORY, "agent:elm") == [
+        "Agent elm was recruited as agent, category standard.",
+        "Deal D-3 of alder-foods with lumen was registered by elm.",
+        f"{ELM}: 2 earlier claims stand before it.",
+        f"{OPENED_ITSELF}; the registration by elm stands, but can no longer be approved or win.",
+        f"{ELM} was withdrawn: no budget.",
+    ]
+    cedar = told(STORY, "agent:cedar")
+    assert "Deal D-3 of alder-foods, registered by cedar, is contested: a rival claim stands after it." in cedar
+    assert f"{CEDAR} was lost to a rival." in cedar
+    for name, rivals in (("cedar", ("dogwood", "elm")), ("dogwood", ("cedar", "elm")), ("elm", ("cedar", "dogwood"))):
+        assert not [s for s in told(STORY, f"agent:{name}") if any(rival in s for rival in rivals)]
+
+
+def test_a_rival_does_not_read_who_made_the_claim_beside_its_own() -> None:
+    register = RegisterDeal(customer="alder-foods", deal="D-1", agent="harbor", vendor="lumen")
+    approve = ApproveRegistration(customer="alder-foods", deal="D-1", agent="harbor")
+    rival = register.model_copy(update={"agent": "summit"})
+    house = given(PARTIES, register, approve, said(rival, by="summit/desk", on=date(2026, 5, 1)))
+    harbor = trail(house.log, "agent:harbor")
+    assert [(entry.sentence, entry.actor) for entry in harbor[-2:]] == [
+        (
+            "The registration of deal D-1 of alder-foods with lumen by harbor was approved and is protected for 90 "
+            "days, until 2026-04-05.",
+            "house/ann",
+        ),
+        (
+            "The registration of deal D-1 of alder-foods with lumen by harbor expired; 2026-04-05 was its last "
+            "protected day.",
+            "somebody",
+        ),
+    ]
+    other = given(PARTIES, register, said(rival, by="summit/desk"))
+    contested = trail(other.log, "agent:harbor")[-1]
+    assert contested.sentence.endswith("is contested: a rival claim stands after it.")
+    assert (contested.actor, contested.evidence, contested.because) == ("somebody", None, None)
+    assert trail(other.log, "deal:D-1")[-1].actor == "summit/desk"
+
+
+def test_a_vendor_reads_of_the_registrations_under_its_own_agreement() -> None:
+    register = RegisterDeal(customer="alder-foods", deal="D-1", agent="harbor", vendor="lumen")
+    house = given(
+        PARTIES,
+        ContractVendor(vendor="zayo"),
+        register,
+        register.model_copy(update={"agent": "summit", "vendor": "zayo"}),
+        WinDeal(customer="alder-foods", deal="D-1", agent="harbor"),
+    )
+    assert told(house, "vendor:lumen")[-1] == "Deal D-1 of alder-foods, registered by harbor, was won."
+    summit = "The registration of deal D-1 of alder-foods with zayo by summit"
+    assert told(house, "vendor:zayo")[-3:] == [
+        "Deal D-1 of alder-foods with zayo was registered by summit.",
+        f"{summit}: 1 earlier claim stands before it.",
+        f"{summit} was lost to a rival.",
+    ]
 
 
 def test_a_second_service_on_the_account_links_it_to_the_deal_once() -> None:
