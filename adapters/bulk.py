@@ -21,8 +21,18 @@ import psycopg
 from psycopg import sql
 
 from domain import months
-from domain.rating.facts import CASH_NO, HOUSE_NO, Cell, HouseFacts
-from projections.ledger import AMOUNT, BOOK, JOURNAL, LegFields, cash_rows, changes_by_subject, payee_book, post_account
+from domain.rating.facts import HOUSE_NO, Cell, HouseFacts
+from projections.ledger import (
+    AMOUNT,
+    BOOK,
+    JOURNAL,
+    KIND_OF,
+    LegFields,
+    changes_by_subject,
+    moved_rows,
+    payee_book,
+    post_account,
+)
 
 WRITE_ROWS = 2_000
 READ_ACCOUNTS = 100
@@ -190,8 +200,8 @@ class Worker:
         with self.writing.transaction(), self._copied() as copied:
             for account_no, facts in self._accounts(accounts):
                 self.at = account_no
-                if account_no == CASH_NO:
-                    copied.write(self._cash(facts, sums))
+                if account_no in KIND_OF:
+                    copied.write(self._moved(account_no, facts, sums))
                 elif account_no != HOUSE_NO:
                     copied.write(self._account(account_no, facts, sums))
         summed = [(book, currency, amount) for currency, books in sums.items() for book, amount in books.items()]
@@ -239,11 +249,12 @@ class Worker:
             day = self.days[cell.month] = day_number(months.last_day(cell.month))
         return day
 
-    def _cash(self, facts: Iterable[tuple[int, Any]], sums: Sums) -> list[bytes]:
+    def _moved(self, account_no: int, facts: Iterable[tuple[int, Any]], sums: Sums) -> list[bytes]:
         rows: list[bytes] = []
         for position, fact in facts:
-            posted = [row.values for row in cash_rows(position, fact, self.house) if row.table == JOURNAL.name]
-            _, account_no, on, kind, currency, _, *_ = posted[0]
+            both = moved_rows(position, account_no, fact, self.house)
+            posted = [row.values for row in both if row.table == JOURNAL.name]
+            _, _, on, kind, currency, _, *_ = posted[0]
             legs = [values[_POSTING_COLUMNS + 1 :] for values in posted]
             rows += pack_legs(pack_posting(position, account_no, day_number(on), kind, currency.encode()), legs)
             for leg in legs:

@@ -8,6 +8,7 @@ from typing import Any
 
 from domain import (
     account,
+    adjustment,
     agent,
     calendar,
     contract,
@@ -33,6 +34,7 @@ HouseEvent = (
     | vendor_statement.VendorStatementEvent
     | suspense.SuspenseEvent
     | receipt.ReceiptEvent
+    | adjustment.AdjustmentEvent
     | payout.PayRunEvent
     | payout.PayoutEvent
 )
@@ -49,6 +51,7 @@ FOLDS: Mapping[str, tuple[Any, Any]] = {
     "vendor-statement": (vendor_statement.EMPTY, vendor_statement.evolve),
     "suspense": (suspense.EMPTY, suspense.evolve),
     "receipt": (receipt.EMPTY, receipt.evolve),
+    "adjustment": (adjustment.EMPTY, adjustment.evolve),
     "pay-run": (payout.EMPTY_RUN, payout.evolve_run),
     "payouts": (payout.EMPTY_PAYOUTS, payout.evolve_payouts),
 }
@@ -105,4 +108,5 @@ _MODULES: Mapping[str, Any] = {
     "vendor-statement": vendor_statement,
     "suspense": suspense,
     "receipt": receipt,
+    "adjustment": adjustment,
 }

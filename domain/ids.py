@@ -29,6 +29,7 @@ ContractId = Key
 ServiceId = Key
 ReceiptId = Key
 PayRunId = Key
+AdjustmentId = Key
 CommandId = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^\S+$")]
 StreamId = str
 
@@ -105,6 +106,10 @@ def suspense_stream(vendor: str, number: str) -> StreamId:
 
 def receipt_stream(receipt: str) -> StreamId:
     return f"receipt:{receipt}"
+
+
+def adjustment_stream(adjustment: str) -> StreamId:
+    return f"adjustment:{adjustment}"
 
 
 def pay_run_stream(pay_run: str) -> StreamId:

@@ -23,6 +23,7 @@ from domain.account import (
     AgentOfRecordDesignated,
     Alias,
 )
+from domain.adjustment import AdjustmentApproved, AdjustmentEvent, AdjustmentReversed
 from domain.agent import (
     AgentEvent,
     AgentRecruited,
@@ -62,7 +63,7 @@ from domain.payout import (
     PayRunWithdrawn,
 )
 from domain.plan import CHARGE_KINDS, PlanEvent, PlanVersionProposed, PlanVersionPublished, PlanVersionWithdrawn
-from domain.rating.facts import CASH_NO, HOUSE_NO
+from domain.rating.facts import ADJUSTMENT_NO, CASH_NO, HOUSE_NO
 from domain.receipt import MoneyReceived, ReceiptEvent, ReceiptMatched
 from domain.suspense import PlacementApproved, PlacementProposed, PlacementRejected, SuspenseEvent
 from domain.vendor import ProductsListed, VendorContracted, VendorEvent
@@ -79,7 +80,9 @@ FACTS = Table(
     "facts",
     (
         Column(
-            "account_no", "bigint", "position at which the account was opened; 0 the house, -1 cash, below: suspense"
+            "account_no",
+            "bigint",
+            "position at which the account was opened; 0 the house, -1 cash, -2 adjustments, -3 holds, below: suspense",
         ),
         Column("position", "bigint", "position of the event that taught the fact"),
         Column("seq", "integer", "order within the event, from 0"),
@@ -198,6 +201,8 @@ def _learn(event: HouseEvent, to: _Writer) -> None:
         _learn_lines(event, to)
     elif isinstance(event, ReceiptEvent | PayRunEvent | PayoutEvent):
         _learn_cash(event, to)
+    elif isinstance(event, AdjustmentEvent):
+        _learn_adjustment(event, to)
     else:
         assert_never(event)
 
@@ -514,3 +519,17 @@ def _cash(event: MoneyReceived | PayoutReleased | PayoutSettled | PayoutReturned
         case PayoutReturned():
             came_from = "bank" if event.was_settled else "in-transit"
             yield from (["payable", event.agent, amount], [came_from, "", -amount])
+
+
+# -- adjustments
+
+
+def _learn_adjustment(event: AdjustmentEvent, to: _Writer) -> None:
+    """What the agent is given comes from the house's margin; what is taken goes there."""
+    if isinstance(event, AdjustmentApproved | AdjustmentReversed):
+        amount = event.amount_minor if isinstance(event, AdjustmentApproved) else -event.amount_minor
+        legs = [["payable", event.agent, amount], ["margin", "", -amount]]
+        on = event.effective_on.isoformat()
+        to.fact(
+            ADJUSTMENT_NO, "adjustment", legs, event.currency, on, event.adjustment, event.account, event.service_month
+        )

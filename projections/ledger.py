@@ -18,7 +18,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 from domain import months
 from domain.plan import CHARGE_KINDS
 from domain.rating import release_1
-from domain.rating.facts import CASH_NO, HOUSE_NO, RECURRING, AccountFacts, Cell, HouseFacts
+from domain.rating.facts import ADJUSTMENT_NO, CASH_NO, HOUSE_NO, RECURRING, AccountFacts, Cell, HouseFacts
 from domain.rating.release_1 import Item, TermsCache
 from projections.projection import Column, Row, Table
 
@@ -26,9 +26,19 @@ JOURNAL = Table(
     "journal",
     (
         Column("position", "bigint", "position of the event that caused the posting"),
-        Column("account_no", "bigint", "account of the cell; -1 money that moved; below: suspense"),
-        Column("effective_on", "date", "last day of the cell's service month; the day on which money moved"),
-        Column("kind", "smallint", "charge kind: 0 recurring, 1 usage, 2 one-time, 3 spiff; 9 money that moved"),
+        Column(
+            "account_no",
+            "bigint",
+            "account of the cell; -1 money that moved, -2 adjustments, -3 holds; below: suspense",
+        ),
+        Column(
+            "effective_on", "date", "last day of the cell's service month; the day on which money moved or was adjusted"
+        ),
+        Column(
+            "kind",
+            "smallint",
+            "charge kind: 0 recurring, 1 usage, 2 one-time, 3 spiff; 8 adjustment; 9 money that moved",
+        ),
         Column("currency", "text", "ISO 4217"),
         Column("leg", "integer", "number of the entry within its posting, from 1"),
         Column("item_no", "bigint", "position of the statement's or service's beginning; of the payment"),
@@ -57,7 +67,13 @@ name = "ledger"
 version = 1
 tables = (JOURNAL, BALANCE)
 
-CASH_KIND = 9
+ADJUSTMENT_KIND, CASH_KIND = 8, 9
+KIND_OF = {CASH_NO: CASH_KIND, ADJUSTMENT_NO: ADJUSTMENT_KIND}
+"""Partitions of facts from which no cell is rated: the kind of their entries in the journal."""
+KIND_NAMES = {CASH_KIND: "cash", ADJUSTMENT_KIND: "adjustment"}
+"""How entries that belong to no cell are called in their ids."""
+UNEARNED = (CASH_KIND,)
+"""Kinds of entries on an agent's payable that are nothing earned: what was earned moves on."""
 PAYER_ROLE = 2000
 
 BookKind = Literal["payable", "margin", "receivable", "suspense", "bank", "in-transit"]
@@ -114,8 +130,8 @@ class EntryId(NamedTuple):
     leg: int
 
     def __str__(self) -> str:
-        if self.kind == CASH_KIND:
-            return f"{self.position}:cash:{self.effective_on}:{self.currency}:{self.leg}"
+        if self.kind in KIND_NAMES:
+            return f"{self.position}:{KIND_NAMES[self.kind]}:{self.effective_on}:{self.currency}:{self.leg}"
         month = months.text(months.number_of(self.effective_on))
         return f"{self.position}:{self.account_no}:{month}:{CHARGE_KINDS[self.kind]}:{self.currency}:{self.leg}"
 
@@ -170,8 +186,8 @@ class Ledger:
             if account_no == HOUSE_NO:
                 self.house.learn(position, fact)
                 changes.append(fact)
-            elif account_no == CASH_NO:
-                rows.extend(cash_rows(position, fact, self.house))
+            elif account_no in KIND_OF:
+                rows.extend(moved_rows(position, account_no, fact, self.house))
             else:
                 account = self.account(account_no, position)
                 account.facts.learn(position, fact)
@@ -217,13 +233,15 @@ class Ledger:
         return number
 
 
-def cash_rows(position: int, fact: Sequence[Any], house: HouseFacts) -> Iterator[Row]:
-    """The rows of money that moved: one balanced posting."""
-    _, legs, currency, effective_on = fact
-    on = date.fromisoformat(effective_on)
+def moved_rows(position: int, account_no: int, fact: Sequence[Any], house: HouseFacts) -> Iterator[Row]:
+    """The rows of money that moved or was adjusted: one balanced posting, from no cell."""
+    _, legs, currency, effective_on, *_ = fact
+    on, entry_kind = date.fromisoformat(effective_on), KIND_OF[account_no]
     for leg, (kind, party, amount_minor) in enumerate(legs, start=1):
         number = book(kind, party_no(kind, party, house))
-        yield Row("journal", (position, CASH_NO, on, CASH_KIND, currency, leg, position, 0, 0, number, amount_minor))
+        yield Row(
+            "journal", (position, account_no, on, entry_kind, currency, leg, position, 0, 0, number, amount_minor)
+        )
         yield Row("balance", (number, currency, amount_minor))
 
 

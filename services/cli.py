@@ -186,6 +186,7 @@ def simulate(file: Path, by: By = "", json: Json = False) -> None:
         render.fault(f"refused: {refusal['id']}: {refusal['because']} [{refusal['refused']}]")
     render.entries([{**entry, **entry["cell"]} for entry in result["entries"]])
     tables: tuple[tuple[str, tuple[str, ...]], ...] = (
+        ("adjustments", ("recorded_on", "adjustment", "payee", "account", "service_month", "amount_minor", "reason")),
         ("payouts", ("recorded_on", "pay_run", "payee", "amount_minor", "status")),
         ("suspense", ("recorded_on", "vendor", "number", "amount_minor", "why")),
         ("zeros", ("payee", "account", "service_month", "known_from", "known_until", "reason")),

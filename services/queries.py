@@ -22,11 +22,22 @@ from domain.payout import Earned
 from domain.plan import CHARGE_KINDS
 from domain.rating import release_1
 from domain.rating.expected import ExpectedZero, expected_zeros
-from domain.rating.facts import CASH_NO, HOUSE_NO, AccountFacts, Cell, HouseFacts
+from domain.rating.facts import HOUSE_NO, AccountFacts, Cell, HouseFacts
 from domain.rating.reasons import Explanation, explain, figure, suspense_reason
 from domain.rating.release_1 import Item
 from projections.agenda import AGENDA, Due
-from projections.ledger import BOOKS_PER_PARTY, CASH_KIND, PAYER_ROLE, EntryId, book, book_name
+from projections.ledger import (
+    ADJUSTMENT_KIND,
+    BOOKS_PER_PARTY,
+    CASH_KIND,
+    KIND_NAMES,
+    KIND_OF,
+    PAYER_ROLE,
+    UNEARNED,
+    EntryId,
+    book,
+    book_name,
+)
 
 CHARGE_KIND_NAMES: tuple[str, ...] = CHARGE_KINDS
 LINES_AFTER = 1_000
@@ -210,13 +221,13 @@ class Queries:
         return sorted(Balance(self.book_name(number), currency, amount) for number, currency, amount in rows)
 
     def earned(self, known: int, agents: Iterable[str] = ()) -> list[Earned]:
-        """What each agent had earned as known at a position, all shares together; payouts left aside."""
+        """What each agent had earned as known at a position, all shares and adjustments; payouts left aside."""
         statement = sql.SQL(
             "SELECT book, currency, sum(amount_minor)::bigint FROM {} "
-            "WHERE position <= %s AND kind <> %s AND book %% %s = %s GROUP BY book, currency"
+            "WHERE position <= %s AND kind <> ALL(%s) AND book %% %s = %s GROUP BY book, currency"
         ).format(self._table("journal"))
         wanted = set(agents)
-        rows = self.connection.execute(statement, (known, CASH_KIND, BOOKS_PER_PARTY, book("payable"))).fetchall()
+        rows = self.connection.execute(statement, (known, list(UNEARNED), BOOKS_PER_PARTY, book("payable"))).fetchall()
         found = ((self.book_name(number).split(":")[1], currency, amount) for number, currency, amount in rows)
         return [
             Earned(agent=agent, currency=currency, earned_minor=amount)
@@ -277,8 +288,8 @@ class Queries:
 
         Raises Mismatch when they do not.
         """
-        if entry.kind == CASH_KIND:
-            return self._why_cash(entry)
+        if entry.kind in KIND_NAMES:
+            return self._why_moved(entry)
         account = self.account_facts(entry.account_no)
         before, after = (
             release_1.rate(account, self.house, entry.cell, known, {}) for known in (entry.position - 1, entry.position)
@@ -324,12 +335,15 @@ class Queries:
         words += f"; less {show(earlier, entry.currency)} posted before" if earlier else ""
         return Explanation(found[0][0].label, words, earlier - now, (entry.item_no,))
 
-    def _why_cash(self, entry: Entry) -> Explained:
+    def _why_moved(self, entry: Entry) -> Explained:
+        """What moved or was adjusted is explained by its event. Raises Mismatch."""
         statement = sql.SQL("SELECT sentence FROM {} WHERE position = %s ORDER BY participant LIMIT 1")
         row = self.connection.execute(statement.format(self._table("audit_trail")), (entry.position,)).fetchone()
         words = row[0] if row else "money moved"
         facts = [
-            fact for position, fact in self.facts.account(CASH_NO, entry.position + 1) if position == entry.position
+            fact
+            for position, fact in self.facts.account(entry.account_no, entry.position + 1)
+            if position == entry.position
         ]
         posted = [leg[2] for fact in facts for leg in fact[1]]
         if entry.amount_minor not in posted:
@@ -338,8 +352,8 @@ class Queries:
             entry,
             str(entry.id),
             self.book_name(entry.book),
-            "",
-            "money that moved",
+            facts[0][6] or "" if facts[0][0] == "adjustment" else "",
+            f"adjustment {facts[0][5]}" if facts[0][0] == "adjustment" else "money that moved",
             words,
             self.day_of(entry.position),
             (entry.position,),
@@ -371,14 +385,14 @@ class Queries:
         entries = self.entries(number=number)
         opening = [e for e in entries if e.position <= after]
         lines = [e for e in entries if after < e.position <= upto]
-        earned_before = {(e.cell, e.item_no, e.item_line) for e in opening if e.kind != CASH_KIND}
+        earned_before = {(e.cell, e.item_no, e.item_line) for e in opening if e.kind not in KIND_NAMES}
         rows = []
         for entry in lines:
             explained = self.why(entry)
-            correction = (entry.cell, entry.item_no, entry.item_line) in earned_before or bool(
-                entry.kind != CASH_KIND and self._corrects(entry)
-            )
-            section = "payout" if entry.kind == CASH_KIND else "correction" if correction else "earned"
+            section = _MOVED_SECTIONS.get(entry.kind)
+            if section is None:
+                again = (entry.cell, entry.item_no, entry.item_line) in earned_before
+                section = "correction" if again or self._corrects(entry) else "earned"
             rows.append(_statement_row(entry, explained, section))
         zeros = self.zeros(agent, upto)
         return {
@@ -490,9 +504,10 @@ class Queries:
 def _entry_key(text: str) -> tuple[int, date, int, str, int, int]:
     """The journal's key in an entry's id. Raises ValueError."""
     position, account, when, *rest = text.split(":")
-    if account == "cash":
-        currency, leg = rest
-        return _key(CASH_NO, date.fromisoformat(when), CASH_KIND, currency, position, leg)
+    for account_no, own_kind in KIND_OF.items():
+        if account == KIND_NAMES[own_kind]:
+            currency, leg = rest
+            return _key(account_no, date.fromisoformat(when), own_kind, currency, position, leg)
     kind, currency, leg = rest
     day = months.last_day(months.number(when))
     return _key(int(account), day, CHARGE_KIND_NAMES.index(kind), currency, position, leg)
@@ -507,14 +522,18 @@ def _key(
     return account_no, on, kind, currency, numbers[1], numbers[2]
 
 
+_MOVED_SECTIONS = {CASH_KIND: "payout", ADJUSTMENT_KIND: "adjustment"}
+"""The section of a statement in which what belongs to no cell is shown."""
+
+
 def _statement_row(entry: Entry, explained: Explained, section: str) -> dict[str, Any]:
     return {
         "entry": explained.entry_id,
         "section": section,
         "recorded_on": _iso(explained.recorded_on),
         "account": explained.account,
-        "service_month": None if entry.kind == CASH_KIND else months.text(entry.cell.month),
-        "charge_kind": "payout" if entry.kind == CASH_KIND else CHARGE_KINDS[entry.kind],
+        "service_month": None if entry.kind in KIND_NAMES else months.text(entry.cell.month),
+        "charge_kind": _MOVED_SECTIONS.get(entry.kind) or CHARGE_KINDS[entry.kind],
         "item": explained.item,
         "amount_minor": entry.amount_minor,
         "currency": entry.currency,

@@ -60,7 +60,12 @@ def statement(data: Mapping[str, Any]) -> None:
     """An agent's statement: earned, corrections and payouts apart, each line with its reason."""
     console.print(f"[bold]Statement of {data['agent']} for {data['month']}[/bold], as known at {data['as_known_at']}")
     _sums("carried in", data["opening"])
-    headings = {"earned": "Earned", "correction": "Corrections of earlier months", "payout": "Payouts"}
+    headings = {
+        "earned": "Earned",
+        "correction": "Corrections of earlier months",
+        "adjustment": "Adjustments",
+        "payout": "Payouts",
+    }
     for section, heading in headings.items():
         rows = [row for row in data["entries"] if row["section"] == section]
         if rows:

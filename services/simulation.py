@@ -7,6 +7,7 @@ from typing import Any
 
 from adapters.memory import MemoryBook, MemoryLog
 from domain import months
+from domain.adjustment import AdjustmentApproved, AdjustmentReversed
 from domain.calendar import DayOpened
 from domain.log import CommandResult
 from domain.message import Issued, Recorded, Refused
@@ -18,7 +19,7 @@ from domain.rating.facts import AccountFacts, Cell
 from domain.rating.reasons import explain, suspense_reason
 from projections import agenda
 from projections.agenda import Due
-from projections.ledger import CASH_KIND, PAYER_ROLE, Leg, book_name, payee_book
+from projections.ledger import KIND_NAMES, PAYER_ROLE, UNEARNED, Leg, book_name, payee_book
 from services.commands import Commands
 
 
@@ -92,7 +93,7 @@ class Simulation:
         }
         sums: dict[tuple[str, str], int] = {}
         for row in self.book.tables.content["journal"]:
-            if row[3] != CASH_KIND and row[9] in agents:
+            if row[3] not in UNEARNED and row[9] in agents:
                 key = (agents[row[9]], row[4])
                 sums[key] = sums.get(key, 0) + row[10]
         return [
@@ -151,8 +152,8 @@ class Simulation:
     # -- what is printed
 
     def result(self) -> dict[str, Any]:
-        """Refusals, entries, payouts, suspense, zeros and balances; amounts in minor units, a credit above zero."""
-        entries = list(self._entries())
+        """Refusals, entries, adjustments, payouts, suspense, zeros and balances; minor units, a credit above zero."""
+        entries, adjustments = list(self._entries()), list(self._adjustments())
         zeros = sorted(
             [*self._ended_zeros, *self._zeros.values()],
             key=lambda z: (z["position"], z["account"], z["service_month"], z["payee"], z["reason"]),
@@ -160,10 +161,11 @@ class Simulation:
         return {
             "refusals": self.refusals,
             "entries": entries,
+            "adjustments": adjustments,
             "payouts": self._payouts(),
             "suspense": self._suspense(),
             "zeros": zeros,
-            "balances": self._balances(entries),
+            "balances": self._balances(entries, adjustments),
         }
 
     def _parties(self) -> dict[int, str]:
@@ -175,7 +177,7 @@ class Simulation:
         for row in sorted(self.book.tables.content["journal"]):
             position, account_no, on, kind, currency, leg_no, *rest = row
             leg = Leg(*rest)
-            if kind == CASH_KIND or leg.role == PAYER_ROLE or account_no < 0:
+            if kind in KIND_NAMES or leg.role == PAYER_ROLE or account_no < 0:
                 continue
             cell = Cell(account_no, months.number_of(on), kind, currency)
             payee = book_name(leg.book, parties).removesuffix(":payable").removesuffix(":margin")
@@ -203,6 +205,26 @@ class Simulation:
         payee = release_1.SUSPENSE if leg.role == release_1.SUSPENSE_ROLE else payee
         explained = explain(before, after, (leg.item_no, leg.item_line, leg.role, payee), cell.currency)
         return (explained.item, explained.words) if explained else ("", "")
+
+    def _adjustments(self) -> Iterable[dict[str, Any]]:
+        """What was adjusted and what was reversed, as the agent sees it."""
+        for recorded in self.log.events:
+            match recorded.event:
+                case AdjustmentApproved() | AdjustmentReversed() as event:
+                    undone = isinstance(event, AdjustmentReversed)
+                    yield {
+                        "adjustment": event.adjustment,
+                        "position": recorded.position,
+                        "recorded_on": self._days[recorded.position].isoformat(),
+                        "payee": f"agent:{event.agent}",
+                        "account": event.account,
+                        "service_month": event.service_month,
+                        "amount_minor": -event.amount_minor if undone else event.amount_minor,
+                        "currency": event.currency,
+                        "reason": event.reversed_because if undone else event.adjusted_because,
+                    }
+                case _:
+                    pass
 
     def _payouts(self) -> list[dict[str, Any]]:
         found: dict[tuple[str, str, str], dict[str, Any]] = {}
@@ -248,14 +270,18 @@ class Simulation:
             )
         return rows
 
-    def _balances(self, entries: list[dict[str, Any]]) -> dict[str, Any]:
+    def _balances(self, entries: list[dict[str, Any]], adjustments: list[dict[str, Any]]) -> dict[str, Any]:
+        """An adjustment counts in the month in which it was recorded, and in a service month where it names one."""
         by_service: dict[str, dict[str, int]] = {}
         by_recorded: dict[str, dict[str, int]] = {}
-        currencies = {entry["currency"] for entry in entries}
-        for entry in entries:
-            payee = entry["payee"] if len(currencies) < 2 else f"{entry['payee']} ({entry['currency']})"
-            _add(by_service, payee, entry["cell"]["service_month"], entry["amount_minor"])
-            _add(by_recorded, payee, entry["recorded_on"][:7], entry["amount_minor"])
+        currencies = {row["currency"] for row in (*entries, *adjustments)}
+        for row in (*entries, *adjustments):
+            in_currency = "" if len(currencies) < 2 else f" ({row['currency']})"
+            for payee, amount in _both_sides(row):
+                service_month = row["cell"]["service_month"] if "cell" in row else row["service_month"]
+                if service_month is not None:
+                    _add(by_service, payee + in_currency, service_month, amount)
+                _add(by_recorded, payee + in_currency, row["recorded_on"][:7], amount)
         self._with_rated_zeros(by_service, by_recorded)
         return {
             "by_payee_and_service_month": _in_order(by_service),
@@ -268,7 +294,7 @@ class Simulation:
         house = self.book.ledger.house
         postings = {(row[0], row[1], row[2], row[3], row[4]) for row in self.book.tables.content["journal"]}
         for position, account_no, on, kind, currency in postings:
-            if kind == CASH_KIND or account_no < 0:
+            if kind in KIND_NAMES or account_no < 0:
                 continue
             cell = Cell(account_no, months.number_of(on), kind, currency)
             account = self.book.ledger.accounts[account_no].facts
@@ -289,6 +315,13 @@ class Simulation:
                 key = payee if payee not in payable else f"{payee} ({currency})"
                 payable[key] = amount
         return dict(sorted(payable.items()))
+
+
+def _both_sides(row: Mapping[str, Any]) -> Iterable[tuple[str, int]]:
+    """Who has what of an entry; of an adjustment the house has the other side."""
+    yield row["payee"], row["amount_minor"]
+    if "adjustment" in row:
+        yield release_1.HOUSE, -row["amount_minor"]
 
 
 def _add(balances: dict[str, dict[str, int]], payee: str, month: str, amount_minor: int) -> None:

@@ -19,6 +19,8 @@ HOUSE_NO = 0
 """The partition of facts that every account shares."""
 CASH_NO = -1
 """The partition of money that moved: no cell is rated from it."""
+ADJUSTMENT_NO = -2
+"""The partition of adjustments: no cell is rated from it either."""
 NEVER = 2**62
 
 RECURRING, USAGE, ONE_TIME, SPIFF = range(4)
@@ -46,6 +48,7 @@ FACTS: dict[str, str] = {
     "vendor": "vendor",
     "products": "vendor, [[product, category]…]",
     "reported": "vendor, month: the vendor has reported on this service month",
+    "adjustment": "[[book kind, party, amount_minor]…], currency, effective_on, adjustment, account, month (or null)",
     "cash": "[[book kind, party, amount_minor]…], currency, effective_on",
 }
 

@@ -1,9 +1,9 @@
 """The audit trail: each participant's own history in plain sentences.
 
 A participant is an agent, a customer, a vendor, an account, a deal, a contract, a plan, a pay run, a receipt, a vendor
-statement, a number in suspense, or the house. An event gives one row to each participant whose business it is, and a
-row tells nobody of another's money: in a pay run every agent reads only of itself. A sentence says what happened; who
-did it, when it holds, when it was recorded, on whose evidence and because of what are columns beside it.
+statement, a number in suspense, an adjustment, or the house. An event gives one row to each participant whose business
+it is, and a row tells nobody of another's money: in a pay run every agent reads only of itself. A sentence says what
+happened; who did it, when it holds, when it was recorded, on whose evidence and because of what are columns beside it.
 
 Whom an event concerns although it does not name them (the customer of an account, the deal of a contract) is kept as
 links, from the event on that taught them: an account belongs to a deal's history from the day on which a service of the
@@ -15,6 +15,7 @@ from datetime import UTC, date, datetime
 from typing import Any, NamedTuple, assert_never, cast
 
 from domain.account import AccountEvent, AgentOfRecordChanged, AgentOfRecordChangeProposed, AgentOfRecordDesignated
+from domain.adjustment import AdjustmentApproved, AdjustmentEvent, AdjustmentReversed
 from domain.agent import AgentEvent
 from domain.calendar import CalendarEvent
 from domain.contract import ContractEvent
@@ -29,6 +30,7 @@ from domain.vendor import VendorEvent
 from domain.vendor_statement import VendorStatementEvent
 from projections.audit_trail import (
     account,
+    adjustment,
     agent,
     calendar,
     contract,
@@ -149,7 +151,7 @@ def _tell_business(event: AccountEvent | ContractEvent | CustomerEvent, to: Writ
 
 
 def _tell_money(
-    event: VendorStatementEvent | SuspenseEvent | ReceiptEvent | PayRunEvent | PayoutEvent, to: Writer
+    event: VendorStatementEvent | SuspenseEvent | ReceiptEvent | AdjustmentEvent | PayRunEvent | PayoutEvent, to: Writer
 ) -> None:
     if isinstance(event, VendorStatementEvent):
         vendor_statement.tell(event, to)
@@ -157,6 +159,8 @@ def _tell_money(
         suspense.tell(event, to)
     elif isinstance(event, ReceiptEvent):
         receipt.tell(event, to)
+    elif isinstance(event, AdjustmentEvent):
+        adjustment.tell(event, to)
     elif isinstance(event, PayRunEvent):
         payout.tell_run(event, to)
     elif isinstance(event, PayoutEvent):
@@ -175,6 +179,8 @@ def _evidence(event: HouseEvent, envelope: Envelope) -> str | None:
     if isinstance(event, AgentOfRecordDesignated | AgentOfRecordChangeProposed | AgentOfRecordChanged):
         letter = event.letter
     documents = [_document("letter", letter)] if letter else []
+    if isinstance(event, AdjustmentApproved | AdjustmentReversed):
+        documents.append(_document("document", event.document))
     if envelope.evidence and envelope.evidence != letter:
         documents.append(_document("document", envelope.evidence))
     return "; ".join(documents) or None

@@ -26,6 +26,7 @@ from projections import ledger
 from services.commands import Commands
 from tests.bench.book import Size, write
 from tests.system.generated import (
+    Adjusted,
     Disconnected,
     Happening,
     LateAccount,
@@ -88,6 +89,8 @@ STORY: tuple[Happening, ...] = (
     Letter("A-1", (("keystone", 1),), month=1, service="dia", stays=3),
     MonthsPass(1),
     lumen(Line("5-1", "1"), Line("9-9", "18748"), Line("5-1", "18748", kind=3, service="dia")),
+    Adjusted("harbor", 2500, "approved", "A-1", 1),
+    Adjusted("delta", -400, "reversed"),
     PayRun("released"),
     LateAccount(),
     NumberGiven("A-2", "lumen", "5-1", month=2),
@@ -174,7 +177,7 @@ def test_the_story_is_rich_enough(told: Told) -> None:
     topics = {recorded.event.topic for recorded in told.events}
     assert {"payout.returned", "suspense.placement_approved", "agent.terminated", "contract.renewed"} <= topics
     journal = told.simulation.book.tables.content["journal"]
-    assert {row[3] for row in journal} == {0, 1, 2, 3, ledger.CASH_KIND}
+    assert {row[3] for row in journal} == {0, 1, 2, 3, ledger.ADJUSTMENT_KIND, ledger.CASH_KIND}
     assert len(journal) > 150
 
 

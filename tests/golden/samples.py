@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from domain import account as a
-from domain import agent, calendar, contract, customer, payout, receipt, suspense, vendor
+from domain import adjustment, agent, calendar, contract, customer, payout, receipt, suspense, vendor
 from domain import plan as p
 from domain import vendor_statement as v
 from domain.message import Actor, Envelope, Event, Evidence
@@ -78,6 +78,8 @@ STATEMENT: dict[str, Any] = {
     "lines": (LINE,),
 }
 PAYOUT: dict[str, Any] = {"agent": "harbor", "pay_run": "2026-01", "currency": "USD", "amount_minor": 14998}
+ADJUSTMENT: dict[str, Any] = {"adjustment": "ADJ-1", "agent": "harbor", "amount_minor": -2500, "currency": "USD"}
+WHERE: dict[str, Any] = {"account": "ACC-1", "service_month": "2025-12"}
 SERVICE: dict[str, Any] = {"contract": "C-1", "service": "C-1/dia", "account": "ACC-1"}
 CHANGE: dict[str, Any] = {
     "account": "ACC-1",
@@ -237,6 +239,20 @@ EVENTS: tuple[Event, ...] = (
         unmatched_minor=100,
         effective_on=ON,
     ),
+    adjustment.AdjustmentProposed(
+        **ADJUSTMENT, **WHERE, adjusted_because="goodwill", document=LETTER, proposed_by=ANN, effective_on=ON
+    ),
+    adjustment.AdjustmentApproved(
+        **ADJUSTMENT, **WHERE, adjusted_because="goodwill", document=LETTER, proposed_by=ANN, effective_on=ON
+    ),
+    adjustment.AdjustmentRejected(**ADJUSTMENT, rejected_because="no document", effective_on=ON),
+    adjustment.AdjustmentReversalProposed(
+        **ADJUSTMENT, reversed_because="paid by the vendor", document=LETTER, proposed_by=ANN, effective_on=ON
+    ),
+    adjustment.AdjustmentReversed(
+        **ADJUSTMENT, **WHERE, reversed_because="paid by the vendor", document=LETTER, proposed_by=ANN, effective_on=ON
+    ),
+    adjustment.AdjustmentReversalRejected(**ADJUSTMENT, rejected_because="it stands", effective_on=ON),
     payout.PayRunProposed(
         pay_run="2026-01",
         as_known_at=1234567,

@@ -18,6 +18,14 @@ from domain.account import (
     StaysUntilRenewal,
     Weighted,
 )
+from domain.adjustment import (
+    ApproveAdjustment,
+    ApproveAdjustmentReversal,
+    ProposeAdjustment,
+    RejectAdjustment,
+    RejectAdjustmentReversal,
+    ReverseAdjustment,
+)
 from domain.agent import ChangeUpline, RecruitAgent, ReinstateAgent, SuspendAgent, TerminateAgent
 from domain.contract import (
     ActivateService,
@@ -193,11 +201,34 @@ STANDING: tuple[Steps, ...] = (
     ReinstateAgent(agent="summit", effective_on=date(2026, 5, 1)),
     TerminateAgent(agent="keystone", effective_on=date(2026, 7, 1)),
 )
+ADJUSTMENTS: tuple[Steps, ...] = (
+    said(
+        ProposeAdjustment(
+            adjustment="ADJ-1",
+            agent="harbor",
+            account=ACCOUNT,
+            service_month="2026-03",
+            amount_minor=2500,
+            adjusted_because="goodwill for the late install.",
+        ),
+        letter=loa(),
+    ),
+    said(ApproveAdjustment(adjustment="ADJ-1"), by=BOB),
+    said(ReverseAdjustment(adjustment="ADJ-1", reversed_because="the vendor paid it"), letter=loa()),
+    said(RejectAdjustmentReversal(adjustment="ADJ-1", rejected_because="not all of it"), by=BOB),
+    said(ReverseAdjustment(adjustment="ADJ-1", reversed_because="the vendor paid it all"), letter=loa()),
+    said(ApproveAdjustmentReversal(adjustment="ADJ-1"), by=BOB),
+    said(
+        ProposeAdjustment(adjustment="ADJ-2", agent="summit", amount_minor=-100, adjusted_because="portal fee"),
+        letter=loa(),
+    ),
+    said(RejectAdjustment(adjustment="ADJ-2", rejected_because="the portal was down"), by=BOB),
+)
 
 
 def story() -> Given:
     """Everything that can happen, each kind of event at least once."""
-    return given(PARTIES, DEALS, ACCOUNTS, CONTRACTS, CHANGES, MONEY, PAYOUTS, STANDING, RIVALS)
+    return given(PARTIES, DEALS, ACCOUNTS, CONTRACTS, CHANGES, MONEY, PAYOUTS, ADJUSTMENTS, STANDING, RIVALS)
 
 
 def book(log: MemoryLog, *projections: Projection) -> MemoryBook:

@@ -46,6 +46,10 @@ def told(house: Given, participant: str) -> list[str]:
     return [entry.sentence for entry in trail(house.log, participant)]
 
 
+def unadjusted(sentences: list[str]) -> list[str]:
+    return [sentence for sentence in sentences if not sentence.startswith("Adjustment ")]
+
+
 # -- who reads what
 
 
@@ -87,7 +91,7 @@ def test_a_deal_is_followed_from_registration_through_its_contract_to_the_agent_
 
 
 def test_an_agent_reads_of_its_own_deals_accounts_and_payouts() -> None:
-    assert told(STORY, "agent:harbor") == [
+    assert unadjusted(told(STORY, "agent:harbor")) == [
         "Agent harbor was recruited as agent, category standard, under upline keystone.",
         "Agent harbor signed its agreement: paid by plan standard from 2026-01-05; any amount of USD is paid out.",
         "Deal D-1 of alder-foods with lumen was registered by harbor for dia: three sites, one circuit each.",
@@ -142,7 +146,7 @@ def test_who_was_proposed_as_agent_of_record_learns_that_it_was_rejected() -> No
 
 
 def test_an_agent_whose_balance_is_carried_reads_why_and_of_nobody_elses_money() -> None:
-    keystone, summit = told(STORY, "agent:keystone"), told(STORY, "agent:summit")
+    keystone, summit = (unadjusted(told(STORY, agent)) for agent in ("agent:keystone", "agent:summit"))
     carried = "Nothing is paid to keystone in pay run 2026-04: the balance is negative, -3.50 USD; it is carried to "
     assert f"{carried}the next." in keystone
     assert summit[-4] == "Nothing is paid to summit in pay run 2026-04: nothing is owed in USD."
@@ -176,6 +180,31 @@ def test_a_receipt_says_what_came_and_what_is_left_of_it() -> None:
         "Receipt R-1: 610.00 USD came from lumen.",
         "Receipt R-1 of lumen matched: 590.00 USD to statement 2026-04; 20.00 USD is left.",
     ]
+
+
+def test_an_adjustment_is_told_to_its_agent_and_in_a_history_of_its_own() -> None:
+    where = "Adjustment ADJ-1, 25.00 USD for harbor on account lumen/5-QXTR9941 for 2026-03"
+    sentences = [
+        f"{where}, was proposed: goodwill for the late install.",
+        f"{where}, was approved: goodwill for the late install.",
+        "Adjustment ADJ-1, 25.00 USD for harbor: a reversal was proposed: the vendor paid it.",
+        "Adjustment ADJ-1, 25.00 USD for harbor: the reversal was rejected: not all of it.",
+        "Adjustment ADJ-1, 25.00 USD for harbor: a reversal was proposed: the vendor paid it all.",
+        f"{where}, was reversed: the vendor paid it all.",
+    ]
+    assert told(STORY, "adjustment:ADJ-1") == sentences
+    assert [s for s in told(STORY, "agent:harbor") if s.startswith("Adjustment")] == sentences
+    assert told(STORY, "adjustment:ADJ-2") == [
+        "Adjustment ADJ-2, 1.00 USD taken from summit, was proposed: portal fee.",
+        "Adjustment ADJ-2, 1.00 USD taken from summit, was rejected: the portal was down.",
+    ]
+    of_others = [told(STORY, participant) for participant in ("agent:keystone", "vendor:lumen", f"account:{ACCOUNT}")]
+    assert not [s for sentences in of_others for s in sentences if "ADJ-" in s]
+
+
+def test_an_approved_adjustment_shows_the_document_that_it_stands_on() -> None:
+    (approved,) = [e for e in trail(STORY.log, "adjustment:ADJ-1") if "was approved" in e.sentence]
+    assert approved.evidence == "document signed 2026-01-19 by customer:alder-foods (sha256:ab1200000000…)"
 
 
 def test_a_number_in_suspense_has_a_history_of_its_own() -> None:

@@ -24,6 +24,13 @@ from domain.account import (
     StaysUntilRenewal,
     Weighted,
 )
+from domain.adjustment import (
+    ApproveAdjustment,
+    ApproveAdjustmentReversal,
+    ProposeAdjustment,
+    RejectAdjustment,
+    ReverseAdjustment,
+)
 from domain.agent import ChangeUpline, RecruitAgent, SignAgreement, TerminateAgent
 from domain.calendar import OpenDay
 from domain.contract import (
@@ -101,6 +108,7 @@ class Now:
     month: int = 2
     statements: int = 0
     pay_runs: int = 0
+    adjustments: int = 0
     open_pay_run: str = ""
     versions: dict[str, int] = field(default_factory=lambda: {"seller": 2, "upline": 1})
 
@@ -418,6 +426,41 @@ class MoneyCame:
         yield by_ann(ReceiveMoney(receipt=f"R-{now.statements}", vendor=self.vendor, amount_minor=self.amount))
 
 
+@dataclass(frozen=True)
+class Adjusted:
+    """How far it goes: left waiting, rejected, approved, reversed, or its reversal left waiting."""
+
+    agent: str
+    amount: int
+    outcome: str
+    account: str | None = None
+    month: int | None = None
+
+    def commands(self, now: Now) -> Iterator[Given]:
+        now.adjustments += 1
+        name = f"ADJ-{now.adjustments}"
+        document = Evidence(signer="house:controller", signed_on=now.today)
+        yield by_ann(
+            ProposeAdjustment(
+                adjustment=name,
+                agent=self.agent,
+                account=self.account,
+                service_month=months.text(FIRST + self.month) if self.month is not None else None,
+                amount_minor=self.amount,
+                adjusted_because="by hand",
+            ),
+            document,
+        )
+        if self.outcome == "rejected":
+            yield by_bob(RejectAdjustment(adjustment=name, rejected_because="no"))
+        elif self.outcome != "waiting":
+            yield by_bob(ApproveAdjustment(adjustment=name))
+            if self.outcome != "approved":
+                yield by_ann(ReverseAdjustment(adjustment=name, reversed_because="wrong"), document)
+            if self.outcome == "reversed":
+                yield by_bob(ApproveAdjustmentReversal(adjustment=name))
+
+
 Happening = (
     MonthsPass
     | Statement
@@ -438,6 +481,7 @@ Happening = (
     | LateProduct
     | PayRun
     | MoneyCame
+    | Adjusted
 )
 Story = list[Happening]
 
@@ -658,6 +702,14 @@ _LETTER = st.builds(
 _PAY_RUN = st.builds(
     PayRun, st.sampled_from(("open", "withdrawn", "released", "settled", "settled")), _maybe(st.just("harbor"))
 )
+_ADJUSTED = st.builds(
+    Adjusted,
+    _AGENT,
+    st.sampled_from((2500, -400, 1, -30000)),
+    st.sampled_from(("approved", "approved", "approved", "reversed", "reversing", "rejected", "waiting")),
+    _maybe(_ACCOUNT),
+    _maybe(_MONTH),
+)
 _PLACEMENT = st.builds(Placement, _VENDOR, _NUMBER, _ACCOUNT, _maybe(_MONTH), st.booleans())
 HAPPENINGS: st.SearchStrategy[Happening] = st.one_of(
     st.builds(MonthsPass, st.integers(1, 2)),
@@ -684,6 +736,7 @@ HAPPENINGS: st.SearchStrategy[Happening] = st.one_of(
     st.builds(LateProduct, _VENDOR),
     _PAY_RUN,
     _PAY_RUN,
+    _ADJUSTED,
     st.builds(MoneyCame, _VENDOR, st.sampled_from((100000, -50))),
 )
 _PART = st.lists(HAPPENINGS, max_size=8)

@@ -19,20 +19,34 @@ from adapters.log import PostgresLog
 from adapters.memory import MemoryBook
 from adapters.projectors import Projectors
 from domain import months
+from domain.adjustment import AdjustmentApproved, AdjustmentReversed
 from domain.log import NewEvent
 from domain.money import half_away
 from domain.payout import PayoutProposed, PayoutReleased, PayoutReturned
 from domain.plan import Differential, Override, PercentOfMrc, Rule, Selector
 from domain.rating import release_1
 from domain.rating.expected import expected_zeros
-from domain.rating.facts import CASH_NO, HOUSE_NO, NEVER, RECURRING, SPIFF, AccountFacts, Cell, HouseFacts
+from domain.rating.facts import HOUSE_NO, NEVER, RECURRING, SPIFF, AccountFacts, Cell, HouseFacts
 from domain.rating.facts import Line as FactLine
 from domain.vendor_statement import VendorStatementContinued, VendorStatementReceived
 from projections import facts, ledger
-from projections.ledger import CASH_KIND, MARGIN, PAYER_ROLE, SUSPENSE_BOOK, Ledger, book, legs_of, payee_book
+from projections.ledger import (
+    ADJUSTMENT_KIND,
+    KIND_NAMES,
+    KIND_OF,
+    MARGIN,
+    PAYER_ROLE,
+    SUSPENSE_BOOK,
+    UNEARNED,
+    Ledger,
+    book,
+    legs_of,
+    payee_book,
+)
 from tests.projections.story import in_batches
 from tests.system.generated import (
     STORIES,
+    Adjusted,
     Disconnected,
     LateProduct,
     Letter,
@@ -96,7 +110,12 @@ class Entry(NamedTuple):
 
     @property
     def of_a_cell(self) -> bool:
-        return self.kind != CASH_KIND
+        return self.kind not in KIND_NAMES
+
+    @property
+    def is_earned(self) -> bool:
+        """On an agent's payable: earned, whether by a rule or by hand."""
+        return self.kind not in UNEARNED
 
 
 Sums = dict[Any, int]
@@ -133,7 +152,7 @@ class Auditor:
         for account_no, position, _, _ in tables.content["facts"]:
             taught[position].add(account_no)
         for position in range(1, len(self.told.events) + 1):
-            for account_no in taught[position] - {CASH_NO}:
+            for account_no in taught[position] - set(KIND_OF):
                 learner = self._learner(account_no)
                 for at, fact in tables.account(account_no, position + 1):
                     if at == position:
@@ -257,7 +276,7 @@ def posting_account_by_account_gives_the_same(told: Told) -> None:
     tables, house = told.simulation.book.tables, Auditor(told).at_the_end().house
     changes = ledger.changes_by_subject(house)
     rows: list[tuple[Any, ...]] = []
-    for account_no in {row[0] for row in tables.content["facts"]} - {HOUSE_NO, CASH_NO}:
+    for account_no in {row[0] for row in tables.content["facts"]} - {HOUSE_NO, *KIND_OF}:
         own = list(tables.account(account_no, NEVER))
         for position, cell, legs in ledger.post_account(
             account_no, own, house, changes, lambda payee: payee_book(payee, house)
@@ -345,7 +364,7 @@ def nobody_is_paid_more_than_was_earned(told: Told) -> None:
         match recorded.event:
             case PayoutProposed() as proposed:
                 number = payee_book(f"agent:{proposed.agent}", _house(told))
-                then = [e for e in entries if e.position <= proposed.as_known_at and e.of_a_cell]
+                then = [e for e in entries if e.position <= proposed.as_known_at and e.is_earned]
                 earned = sum(e.amount_minor for e in then if e.book == number)
                 assert proposed.as_known_at < recorded.position
                 assert proposed.amount_minor > 0
@@ -359,12 +378,12 @@ def nobody_is_paid_more_than_was_earned(told: Told) -> None:
     for agent in _house(told).agents:
         number = payee_book(f"agent:{agent}", _house(told))
         own = [e for e in entries if e.book == number]
-        assert sum(e.amount_minor for e in own) == sum(e.amount_minor for e in own if e.of_a_cell) - paid[agent]
+        assert sum(e.amount_minor for e in own) == sum(e.amount_minor for e in own if e.is_earned) - paid[agent]
 
 
 def money_that_moved_is_where_it_went(told: Told) -> None:
     """Bank and money on its way hold the receipts less what was paid and did not come back."""
-    moved = [entry for entry in journal(told) if not entry.of_a_cell]
+    moved = [entry for entry in journal(told) if not entry.is_earned]
     by_book = sums((e.book, e.amount_minor) for e in moved)
     released = [r.event for r in told.events if isinstance(r.event, PayoutReleased)]
     returned = [r.event for r in told.events if isinstance(r.event, PayoutReturned)]
@@ -377,7 +396,23 @@ def money_that_moved_is_where_it_went(told: Told) -> None:
     assert held == receipts + sum(p.amount_minor for p in released) - sum(p.amount_minor for p in returned)
 
 
+def every_adjustment_is_posted_once_and_undone_once(told: Told) -> None:
+    """Against the house's margin, at the position of its approval and of its reversal's."""
+    posted: Sums = {}
+    for recorded in told.events:
+        if isinstance(recorded.event, AdjustmentApproved | AdjustmentReversed):
+            adjusted = recorded.event
+            sign = 1 if isinstance(adjusted, AdjustmentApproved) else -1
+            payable = payee_book(f"agent:{adjusted.agent}", _house(told))
+            posted[recorded.position, payable] = sign * adjusted.amount_minor
+            posted[recorded.position, MARGIN] = -sign * adjusted.amount_minor
+    by_hand = [entry for entry in journal(told) if entry.kind == ADJUSTMENT_KIND]
+    assert sums(((e.position, e.book), e.amount_minor) for e in by_hand) == posted
+    assert len(by_hand) == len(posted)
+
+
 PROPERTIES: tuple[Property, ...] = (
+    every_adjustment_is_posted_once_and_undone_once,
     every_item_sums_exactly,
     every_posting_balances,
     every_entry_has_one_name,
@@ -421,6 +456,16 @@ _BY_CATEGORY = (
 _DIFFERENTIAL = Override(rule="differential", pay=Differential(kind="differential"))
 
 STORIES_TO_REMEMBER: dict[str, Story] = {
+    "an adjustment is paid, reversed after that, and its month paid again": [
+        Adjusted("harbor", 2500, "reversing", "A-1", 1),
+        PayRun("settled"),
+        Adjusted("delta", -400, "approved"),
+        Adjusted("harbor", 700, "reversed"),
+        PayRun("settled"),
+        Statement("lumen", (Line("5-1", "18748"),)),
+        Adjusted("delta", 900, "approved"),
+        PayRun("settled"),
+    ],
     "a service paid by MRC turns out to have been off since before a month without lines": [
         NewPlanVersion("seller", False, 0, (_OF_MRC,), ()),
         MonthsPass(2),
