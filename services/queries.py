@@ -352,8 +352,7 @@ class Queries:
             entry,
             str(entry.id),
             self.book_name(entry.book),
-            facts[0][6] or "" if facts[0][0] == "adjustment" else "",
-            f"adjustment {facts[0][5]}" if facts[0][0] == "adjustment" else "money that moved",
+            *_what_moved(facts[0]),
             words,
             self.day_of(entry.position),
             (entry.position,),
@@ -499,6 +498,14 @@ class Queries:
         self.account_no(account)
         statement = sql.SQL("SELECT * FROM {} WHERE account = %s ORDER BY position, seq")
         return self.connection.execute(statement.format(self._table("agent_book")), (account,)).fetchall()
+
+
+def _what_moved(fact: Sequence[Any]) -> tuple[str, str]:
+    """The account that an entry of no cell names, if any, and what it is."""
+    if fact[0] == "adjustment":
+        _, _, _, _, adjustment, account, _ = fact
+        return account or "", f"adjustment {adjustment}"
+    return "", "money that moved"
 
 
 def _entry_key(text: str) -> tuple[int, date, int, str, int, int]:

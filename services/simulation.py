@@ -212,6 +212,9 @@ class Simulation:
             match recorded.event:
                 case AdjustmentApproved() | AdjustmentReversed() as event:
                     undone = isinstance(event, AdjustmentReversed)
+                    because = (
+                        event.reversed_because if isinstance(event, AdjustmentReversed) else event.adjusted_because
+                    )
                     yield {
                         "adjustment": event.adjustment,
                         "position": recorded.position,
@@ -221,7 +224,7 @@ class Simulation:
                         "service_month": event.service_month,
                         "amount_minor": -event.amount_minor if undone else event.amount_minor,
                         "currency": event.currency,
-                        "reason": event.reversed_because if undone else event.adjusted_because,
+                        "reason": because,
                     }
                 case _:
                     pass

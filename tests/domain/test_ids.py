@@ -83,6 +83,7 @@ def test_every_stream_is_named_readably_and_has_a_state() -> None:
         ids.statement_stream("lumen", "2026-01"),
         ids.suspense_stream("lumen", "00-42 17"),
         ids.receipt_stream("R-1"),
+        ids.adjustment_stream("ADJ-1"),
         ids.pay_run_stream("2026-01"),
         ids.payouts_stream("harbor"),
     ]
@@ -97,6 +98,7 @@ def test_every_stream_is_named_readably_and_has_a_state() -> None:
         "vendor-statement:lumen:2026-01",
         "suspense:lumen:00-42 17",
         "receipt:R-1",
+        "adjustment:ADJ-1",
         "pay-run:2026-01",
         "payouts:harbor",
     ]
