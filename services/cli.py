@@ -31,6 +31,7 @@ from projections import agent_book as agent_book_projection
 from projections import audit_trail
 from services import render
 from services.cli_import import import_app
+from services.cli_money import adjust_app
 from services.cli_shared import (
     SETTINGS,
     By,
@@ -70,6 +71,7 @@ for sub_app, sub_name in (
     (audit_app, "audit"),
     (ledger_app, "ledger"),
     (payout_app, "payout"),
+    (adjust_app, "adjust"),
     (party_app, "party"),
 ):
     app.add_typer(sub_app, name=sub_name)

@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from adapters.faults import first_fault
 from adapters.projectors import Poison
 from adapters.settings import Settings
-from domain.message import Actor, Command, Issued
+from domain.message import Actor, Command, Evidence, Issued
 from services import render
 from services.house import House, open_house
 from services.render import errors
@@ -56,9 +56,11 @@ def command_of(kind: type[Command], **fields: Any) -> Command:
         raise WrongUsage(f"{kind.do}: {first_fault(error)}") from None
 
 
-def give(command: Command, by: str, command_id: str = "", *, json: bool = False) -> None:
+def give(
+    command: Command, by: str, command_id: str = "", *, evidence: Evidence | None = None, json: bool = False
+) -> None:
     """Record one command and say what it led to."""
-    issued = Issued(command_id or f"cli-{uuid.uuid4()}", actor_from(by), command)
+    issued = Issued(command_id or f"cli-{uuid.uuid4()}", actor_from(by), command, evidence)
     with opened_house() as opened:
         again = "recorded already: " if opened.log.result_of(issued.command_id) else ""
         result = opened.handle(issued)

@@ -1,0 +1,87 @@
+"""The program's commands about money by hand, in its own process and on a real server."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from adapters.database import Database
+from tests.system.books import SCENARIOS
+from tests.system.program import Program
+
+HOUSE = f"cli_money_{os.getpid()}"
+STORY = SCENARIOS / "S10.yaml"
+"""Harbor sold, Keystone is above it; ends on 2026-04-20."""
+
+
+@pytest.fixture(scope="module")
+def trailbook(database_url: str) -> Iterator[Program]:
+    """The program with a new house in which the story of S10 has happened."""
+    program = Program({"TRAILBOOK_DATABASE_URL": database_url, "TRAILBOOK_HOUSE": HOUSE})
+    try:
+        program.fine("init")
+        program.fine("do", STORY)
+        yield program
+    finally:
+        Database(database_url, HOUSE).drop()
+
+
+@pytest.fixture
+def memo(tmp_path: Path) -> tuple[str, ...]:
+    """A document, as the command line names it."""
+    path = tmp_path / "memo.txt"
+    path.write_text("late install\n")
+    return ("--document", str(path), "--signer", "house:controller", "--signed-on", "2026-04-19")
+
+
+def test_an_adjustment_is_proposed_approved_and_reversed_by_two_persons(
+    trailbook: Program, memo: tuple[str, ...]
+) -> None:
+    propose = ("adjust", "propose", "ADJ-1", "harbor", "--amount", "-25.00", "--because", "portal fee [x] [/y]", *memo)
+    proposed = trailbook.fine(*propose, "--account", "att/0047-2291", "--month", "2026-01", "--by", "ann").out
+    what = "Adjustment ADJ-1, 25.00 USD taken from harbor"
+    where = f"{what} on account att/0047-2291 for 2026-01"
+    assert proposed.endswith(f"{where}, was proposed: portal fee [x] [/y].\n")
+    assert trailbook.wrong(1, "adjust", "approve", "ADJ-1", "--by", "ann") == (
+        "refused: adjustment ADJ-1 was proposed by house/ann; let another principal approve it [SelfApproved]"
+    )
+    approved = trailbook.fine("adjust", "approve", "ADJ-1", "--by", "bob", "--json").data
+    assert approved["do"] == "approve_adjustment"
+
+    entry = f"{approved['first_position']}:adjustment:2026-04-20:USD:1"
+    assert f"{where}, was approved: portal fee [x] [/y]." in trailbook.fine("why", entry).out
+    rows = trailbook.fine("ledger", "statement", "harbor", "--month", "2026-04", "--json").data["entries"]
+    (row,) = [row for row in rows if row["section"] == "adjustment"]
+    assert (row["entry"], row["amount_minor"], row["account"]) == (entry, -2500, "att/0047-2291")
+
+    undo = ("adjust", "reverse", "ADJ-1", "--because", "waived", *memo)
+    assert trailbook.fine(*undo, "--by", "ann").out.endswith(f"{what}: a reversal was proposed: waived.\n")
+    assert "[AdjustmentNotProposed]" in trailbook.wrong(1, "adjust", "approve", "ADJ-1", "--by", "bob")
+    assert "was reversed: waived." in trailbook.fine("adjust", "approve", "ADJ-1", "--reversal", "--by", "bob").out
+    assert (
+        "document signed 2026-04-19 by house:controller"
+        in trailbook.fine("audit", "participant", "adjustment:ADJ-1").out
+    )
+
+
+def test_an_adjustment_may_be_rejected(trailbook: Program, memo: tuple[str, ...]) -> None:
+    trailbook.fine("adjust", "propose", "ADJ-2", "harbor", "--amount", "1,000", "--because", "x", *memo, "--by", "ann")
+    out = trailbook.fine("adjust", "reject", "ADJ-2", "--because", "nobody knows why", "--by", "bob").out
+    assert out.endswith("Adjustment ADJ-2, 1,000.00 USD for harbor, was rejected: nobody knows why.\n")
+
+
+def test_what_is_wrong_with_an_adjustment_is_said(trailbook: Program, memo: tuple[str, ...]) -> None:
+    def wrong(*options: str, document: tuple[str, ...] = memo) -> str:
+        return trailbook.wrong(2, "adjust", "propose", "ADJ-3", "harbor", "--because", "x", *document, *options)
+
+    assert wrong("--amount", "ten") == "ten is not an amount; write it like 1234.56"
+    assert "is not a whole number of minor units" in wrong("--amount", "1.005")
+    assert (
+        wrong("--amount", "1", "--currency", "XXX") == "--currency XXX is not a currency of ISO 4217; write it like USD"
+    )
+    nowhere = ("--document", "/nowhere/memo", *memo[2:])
+    assert wrong("--amount", "1", document=nowhere) == "--document /nowhere/memo: No such file or directory"
+    assert "harbour" in trailbook.wrong(
+        1, "adjust", "propose", "ADJ-3", "harbour", "--amount", "1", "--because", "x", *memo
+    )
