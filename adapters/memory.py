@@ -101,6 +101,11 @@ class MemoryTables:
     def account(self, account_no: int, before: int) -> Iterable[tuple[int, Sequence[Any]]]:
         return [(row[1], json.loads(row[3])) for row in self.rows("facts", "account_no", account_no) if row[1] < before]
 
+    def number_of(self, name: str) -> int | None:
+        """The number of an account, a statement, or a number in suspense."""
+        rows = self.rows("facts_name", "name", name)
+        return rows[0][1] if rows else None
+
     def accounts_of(self, agents: Iterable[str]) -> Iterable[int]:
         return {row[1] for agent in agents for row in self.rows("facts_agent", "agent", agent)}
 

@@ -275,6 +275,12 @@ class PgFacts:
         rows = self.connection.execute(statement, (account_no, before), prepare=True, binary=True)
         return [(position, orjson.loads(body)) for position, body in rows]
 
+    def number_of(self, name: str) -> int | None:
+        """The number of an account, a statement, or a number in suspense."""
+        statement = sql.SQL("SELECT no FROM {} WHERE name = %s").format(sql.Identifier(self.schema, "facts_name"))
+        row = self.connection.execute(statement, (name,), prepare=True).fetchone()
+        return row[0] if row else None
+
     def accounts_of(self, agents: Iterable[str]) -> Iterable[int]:
         statement = sql.SQL("SELECT DISTINCT account_no FROM {} WHERE agent = ANY(%s)")
         name = sql.Identifier(self.schema, "facts_agent")

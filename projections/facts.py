@@ -6,7 +6,7 @@ into a partition of their own (suspense) until a placement moves them.
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from datetime import date
 from decimal import Decimal
 from typing import Any, NamedTuple, assert_never, cast
@@ -63,9 +63,10 @@ from domain.payout import (
     PayRunWithdrawn,
 )
 from domain.plan import CHARGE_KINDS, PlanEvent, PlanVersionProposed, PlanVersionPublished, PlanVersionWithdrawn
-from domain.rating.facts import ADJUSTMENT_NO, CASH_NO, HOUSE_NO
+from domain.rating.facts import ADJUSTMENT_NO, CASH_NO, HOUSE_NO, AccountFacts
+from domain.rating.release_1 import waiting_for_service
 from domain.receipt import MoneyReceived, ReceiptEvent, ReceiptMatched
-from domain.suspense import PlacementApproved, PlacementProposed, PlacementRejected, SuspenseEvent
+from domain.suspense import LineOf, PlacementApproved, PlacementProposed, PlacementRejected, SuspenseEvent
 from domain.vendor import ProductsListed, VendorContracted, VendorEvent
 from domain.vendor_statement import (
     StatementLine,
@@ -145,7 +146,7 @@ DAYS = Table(
 )
 
 name = "facts"
-version = 1
+version = 2
 tables = (FACTS, NAMES, ALIASES, AGENT_ACCOUNTS, PAYER_ACCOUNTS, DAYS)
 
 
@@ -161,6 +162,8 @@ class _Writer(NamedTuple):
     state: KeyedState
     out: list[Row]
     seq: dict[int, int]
+    waiting: dict[str, tuple[int, str]]
+    """By the name of a number in suspense: its partition, and what the event said last that its lines wait for."""
 
     def fact(self, account_no: int, *fact: Any) -> None:
         seq = self.seq.get(account_no, 0)
@@ -184,7 +187,7 @@ class _Writer(NamedTuple):
 
 def project(recorded: Recorded, state: KeyedState) -> Iterable[Row]:
     """The rows that one event adds to the facts."""
-    writer = _Writer(recorded.position, state, [], {})
+    writer = _Writer(recorded.position, state, [], {}, {})
     _learn(cast(HouseEvent, recorded.event), writer)
     return writer.out
 
@@ -454,53 +457,126 @@ SUSPENSE_STRIDE = 1024
 
 
 def _suspense_no(vendor: str, number: str, index: int, why: str, to: _Writer) -> int:
-    """The partition in which a number's lines wait; minted where the number is first seen."""
+    """The partition in which a number's lines wait; minted where the number is first seen.
+
+    Each event says once for each number what its lines wait for, and again where that changes.
+    """
     name = f"suspense:{vendor}:{number}"
-    if known := to.state.rows("facts_name", "name", name):
-        return cast(int, known[0][1])
-    for row in to.out:
-        if row.table == "facts_name" and row.values[0] == name:
-            return cast(int, row.values[1])
-    suspense_no = -(to.position * SUSPENSE_STRIDE + index)
-    to.name(name, suspense_no)
-    to.fact(suspense_no, "unmatched", vendor, number, why)
+    suspense_no, said = to.waiting.get(name, (0, ""))
+    if not suspense_no:
+        if known := to.state.rows("facts_name", "name", name):
+            suspense_no = cast(int, known[0][1])
+        else:
+            suspense_no = -(to.position * SUSPENSE_STRIDE + index)
+            to.name(name, suspense_no)
+    if why != said:
+        to.fact(suspense_no, "unmatched", vendor, number, why)
+        to.waiting[name] = suspense_no, why
     return suspense_no
 
 
+# -- lines that a person places
+
+
 def _learn_placement(event: PlacementApproved, to: _Writer) -> None:
-    """Move every line that waits under the number to the account; clear it where it was suspected."""
-    waiting_no = to.state.rows("facts_name", "name", f"suspense:{event.vendor}:{event.number}")
-    if not waiting_no:
-        return
+    """Move the lines that wait to the account; clear them where they were suspected."""
     account_no = to.number_of(f"account:{event.account}")
-    rows = to.state.rows("facts", "account_no", waiting_no[0][1])
-    waiting: dict[tuple[int, int], list[Any]] = {}
-    unstated: set[tuple[int, int]] = set()
-    for row in rows:
-        fact = json.loads(row[3])
-        if fact[0] == "line":
-            waiting[fact[1], fact[2]] = fact
-        elif fact[0] == "unline":
-            waiting.pop((fact[1], fact[2]), None)
-        elif fact[0] == "unstated":
-            unstated.add((fact[1], fact[2]))
-    if waiting:  # the vendor pays for the account, also where the number is not kept as an alias
-        to.fact(account_no, "payer", event.vendor, None, None)
-        to.out.append(Row("facts_payer", (event.vendor, account_no, to.position, 0)))
+    waiting_no = to.state.rows("facts_name", "name", f"suspense:{event.vendor}:{event.number}")
+    named = None if event.lines is None else _numbered(event.vendor, event.lines, to)
+    moved: list[_Standing] = []
+    if waiting_no:
+        moved = _standing(to.state, waiting_no[0][1], named)
+    if named is not None and event.service is not None:
+        moved += [
+            s for s in _waiting_for_service(to.state, account_no, to.position) if s.key in named and s not in moved
+        ]
+    _move_lines(moved, account_no, event.service, event.service_month, to)
     suspected = [row[2] for row in to.state.rows("facts_alias", "alike", f"{event.vendor}:{alike(event.number)}")]
-    for (statement_no, line), fact in sorted(waiting.items()):
-        to.fact(waiting_no[0][1], "unline", statement_no, line)
-        if event.service_month is not None and (statement_no, line) in unstated:
-            fact[4] = months.number(event.service_month)
+    for candidate in sorted(set(suspected)):
+        known = _suspected(to.state, candidate)
+        for standing in moved:
+            if standing.key in known:
+                to.fact(candidate, "cleared", *standing.key)
+
+
+class _Standing(NamedTuple):
+    """A line where it stands now; ``unstated``: the vendor did not state its service month."""
+
+    account_no: int
+    fact: list[Any]
+    unstated: bool
+
+    @property
+    def key(self) -> tuple[int, int]:
+        return self.fact[1], self.fact[2]
+
+
+def _numbered(vendor: str, lines: Iterable[LineOf], to: _Writer) -> set[tuple[int, int]]:
+    """Lines by the number of their statement; such as are of no statement are left out."""
+    found: set[tuple[int, int]] = set()
+    for one in lines:
+        for row in to.state.rows("facts_name", "name", f"vendor-statement:{vendor}:{one.statement}"):
+            found.add((row[1], one.line))
+    return found
+
+
+def _standing(state: KeyedState, account_no: int, wanted: Container[tuple[int, int]] | None) -> list[_Standing]:
+    """The lines that stand in a partition now, or those of them that are wanted, in order."""
+    lines: dict[tuple[int, int], list[Any]] = {}
+    unstated: set[tuple[int, int]] = set()
+    for row in state.rows("facts", "account_no", account_no):
+        text: str = row[3]
+        if not text.startswith(('["line"', '["unline"', '["unstated"')):
+            continue
+        fact = json.loads(text)
+        key = fact[1], fact[2]
+        if wanted is not None and key not in wanted:
+            continue
+        if fact[0] == "line":
+            lines[key] = fact
+        elif fact[0] == "unline":
+            lines.pop(key, None)
+        else:
+            unstated.add(key)
+    return [_Standing(account_no, fact, key in unstated) for key, fact in sorted(lines.items())]
+
+
+def _waiting_for_service(state: KeyedState, account_no: int, position: int) -> list[_Standing]:
+    """The lines that wait on their own account, because nobody knows for which of its services they came."""
+    account = AccountFacts(account_no)
+    for row in state.rows("facts", "account_no", account_no):
+        account.learn(row[1], json.loads(row[3]))
+    keys = {(line.statement_no, line.line) for line in waiting_for_service(account, position - 1)}
+    return _standing(state, account_no, keys) if keys else []
+
+
+def _move_lines(
+    lines: Iterable[_Standing], account_no: int, service: str | None, service_month: str | None, to: _Writer
+) -> None:
+    """Take lines from where they stand to an account; a month is only given to such as had none."""
+    payers: set[str] = set()
+    for standing in lines:
+        fact = list(standing.fact)
+        vendor = fact[3]
+        if vendor not in payers and account_no != standing.account_no:
+            # the vendor pays for the account, also where the number is not kept as an alias
+            payers.add(vendor)
+            to.fact(account_no, "payer", vendor, None, None)
+            to.out.append(Row("facts_payer", (vendor, account_no, to.position, len(payers) - 1)))
+        to.fact(standing.account_no, "unline", *standing.key, account_no)
+        if service_month is not None and standing.unstated:
+            fact[4] = months.number(service_month)
+        if service is not None:
+            fact[8] = service
         to.fact(account_no, *fact)
-        for candidate in sorted(set(suspected)):
-            if _is_suspected(to.state, candidate, statement_no, line):
-                to.fact(candidate, "cleared", statement_no, line)
+        if standing.unstated and account_no != standing.account_no:
+            to.fact(account_no, "unstated", *standing.key)
 
 
-def _is_suspected(state: KeyedState, account_no: int, statement_no: int, line: int) -> bool:
-    facts = (json.loads(row[3]) for row in state.rows("facts", "account_no", account_no))
-    return any(fact[0] == "suspect" and fact[1:3] == [statement_no, line] for fact in facts)
+def _suspected(state: KeyedState, account_no: int) -> set[tuple[int, int]]:
+    """The lines that ever looked like the account's."""
+    rows = (row[3] for row in state.rows("facts", "account_no", account_no) if row[3].startswith('["suspect"'))
+    return {(fact[1], fact[2]) for fact in map(json.loads, rows)}
 
 
 # -- money that moved

@@ -274,7 +274,7 @@ def touched_by(account: LedgerAccount, house: HouseFacts, fact: Sequence[Any], p
     if tag == "line":
         return (Cell(facts.account_no, fact[4], fact[5], fact[6]),)
     if tag == "unline":
-        return (Cell(facts.account_no, *_cell_of_line(facts, fact[1], fact[2])),)
+        return (Cell(facts.account_no, *facts.line_cells[fact[1], fact[2]]),)
     if tag in ("suspect", "cleared", "unstated", "account", "unmatched"):
         return ()
     account.terms.clear()
@@ -288,13 +288,6 @@ def touched_by(account: LedgerAccount, house: HouseFacts, fact: Sequence[Any], p
     if tag == "off":  # a month that is out of service now may have been paid without a line, and is a cell no longer
         cells += facts.cells(house, position - 1)
     return [cell for cell in cells if cell.month >= first]
-
-
-def _cell_of_line(facts: AccountFacts, statement_no: int, line_no: int) -> tuple[int, int, str]:
-    for key, lines in facts.lines.items():
-        if any(line.statement_no == statement_no and line.line == line_no for line in lines):
-            return key
-    raise LookupError(f"line {line_no} of statement {statement_no} is not in partition {facts.account_no}")
 
 
 def touched_by_change(account: LedgerAccount, house: HouseFacts, change: Sequence[Any], position: int) -> set[Cell]:
@@ -329,12 +322,27 @@ def settle(
     account: LedgerAccount, house: HouseFacts, cell: Cell, position: int, book_of: Callable[[str], int]
 ) -> list[LegFields]:
     """What the cell is worth at a position less what was posted for it: one balanced posting, its legs in order."""
+    if cell.account_no < 0:
+        return _settle_waiting(account, cell, position, book_of)
     before = account.posted.get(cell)
     if before is None and not account.fresh:
         before = legs_of(release_1.rate(account.facts, house, cell, position - 1, {}), book_of)
     items = release_1.rate(account.facts, house, cell, position, account.terms)
     after = account.posted[cell] = legs_of(items, book_of)
     legs = _difference(before, after) if before else [leg for leg in after if leg[AMOUNT]]
+    legs.sort()
+    return legs
+
+
+def _settle_waiting(
+    account: LedgerAccount, cell: Cell, position: int, book_of: Callable[[str], int]
+) -> list[LegFields]:
+    """What came to a number in suspense less what left it: lines that wait are items each, whatever else waits there.
+
+    So a number under which very much waits costs no more than what is new.
+    """
+    came, left = release_1.moved(account.facts, cell, position)
+    legs = _difference(legs_of(left, book_of), legs_of(came, book_of))
     legs.sort()
     return legs
 

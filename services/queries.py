@@ -23,7 +23,7 @@ from domain.plan import CHARGE_KINDS
 from domain.rating import release_1
 from domain.rating.expected import ExpectedZero, expected_zeros
 from domain.rating.facts import HOUSE_NO, AccountFacts, Cell, HouseFacts
-from domain.rating.reasons import Explanation, explain, figure, suspense_reason
+from domain.rating.reasons import Explanation, explain, figure, waiting_because
 from domain.rating.release_1 import Item
 from projections.agenda import AGENDA, Due
 from projections.ledger import (
@@ -33,6 +33,7 @@ from projections.ledger import (
     KIND_NAMES,
     KIND_OF,
     PAYER_ROLE,
+    SUSPENSE_BOOK,
     UNEARNED,
     EntryId,
     book,
@@ -427,12 +428,12 @@ class Queries:
     # -- suspense, audit, agent book
 
     def suspense(self, known: int) -> list[dict[str, Any]]:
-        """What waits in suspense, by vendor and number as printed."""
+        """What waits in suspense, by vendor and number as printed; its lines and their ages: see ``Desk``."""
         statement = sql.SQL(
             "SELECT account_no, currency, sum(amount_minor)::bigint, min(position) FROM {} "
-            "WHERE role = %s AND position <= %s GROUP BY account_no, currency HAVING sum(amount_minor) <> 0 ORDER BY 4"
+            "WHERE book = %s AND position <= %s GROUP BY account_no, currency HAVING sum(amount_minor) <> 0 ORDER BY 4"
         ).format(self._table("journal"))
-        rows = self.connection.execute(statement, (release_1.SUSPENSE_ROLE, known)).fetchall()
+        rows = self.connection.execute(statement, (SUSPENSE_BOOK, known)).fetchall()
         return [
             {
                 "vendor": self.account_facts(account_no).vendor,
@@ -441,7 +442,7 @@ class Queries:
                 "currency": currency,
                 "since_position": position,
                 "since": _iso(self.day_of(position)),
-                "why": suspense_reason(self.account_facts(account_no)),
+                "why": waiting_because(self.account_facts(account_no), known),
             }
             for account_no, currency, amount, position in rows
         ]

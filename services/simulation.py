@@ -16,11 +16,13 @@ from domain.plan import CHARGE_KINDS
 from domain.rating import release_1
 from domain.rating.expected import ExpectedZero, expected_zeros
 from domain.rating.facts import AccountFacts, Cell
-from domain.rating.reasons import explain, suspense_reason
+from domain.rating.reasons import came_because, explain, waiting_because
+from domain.suspense import ProposePlacement
 from projections import agenda
 from projections.agenda import Due
 from projections.ledger import KIND_NAMES, PAYER_ROLE, UNEARNED, Leg, book_name, payee_book
 from services.commands import Commands
+from services.suspense import with_what_waits
 
 
 @dataclass
@@ -55,6 +57,8 @@ class Simulation:
 
     def _enrich(self, issued: Issued) -> Issued:
         self._catch_up()
+        if isinstance(issued.command, ProposePlacement):
+            return with_what_waits(issued, self.book.tables, self.book.position)
         if not isinstance(issued.command, ProposePayRun):
             return issued
         figures = [e for e in self.earned() if not issued.command.agents or e.agent in issued.command.agents]
@@ -268,7 +272,7 @@ class Simulation:
                     "number": account.account,
                     "amount_minor": amount,
                     "currency": currency,
-                    "why": suspense_reason(account) if amount > 0 else "placed",
+                    "why": _suspended_because(account, position, amount),
                 }
             )
         return rows
@@ -325,6 +329,13 @@ def _both_sides(row: Mapping[str, Any]) -> Iterable[tuple[str, int]]:
     yield row["payee"], row["amount_minor"]
     if "adjustment" in row:
         yield release_1.HOUSE, -row["amount_minor"]
+
+
+def _suspended_because(account: AccountFacts, position: int, amount_minor: int) -> str:
+    """What lines that went into suspense wait for; ``placed`` where they left it."""
+    if account.account_no > 0:
+        return waiting_because(account, position) if amount_minor > 0 else "placed"
+    return came_because(account, position) or "placed"
 
 
 def _add(balances: dict[str, dict[str, int]], payee: str, month: str, amount_minor: int) -> None:

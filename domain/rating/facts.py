@@ -35,11 +35,11 @@ FACTS: dict[str, str] = {
     "off": "contract, service, effective_on",
     "renewed": "contract, effective_on",
     "line": "statement_no, line, vendor, month, kind, currency, commission, service, product, statement number",
-    "unline": "statement_no, line: the line belongs here no longer",
+    "unline": "statement_no, line, account_no: the line belongs here no longer, but to that account or number",
     "unstated": "statement_no, line: its service month was not stated, and stands as the vendor's lag would have it",
     "suspect": "statement_no, line, month, kind, currency, amount_minor, number: in suspense, looks like this account",
     "cleared": "statement_no, line: no longer in suspense",
-    "unmatched": "vendor, number, why: what the lines of this partition wait for",
+    "unmatched": "vendor, number, why: what the lines that follow in this partition wait for",
     "agent": "agent, upline or null",
     "agreement": "agent, plan, effective_on",
     "upline": "agent, upline or null, effective_on",
@@ -74,6 +74,8 @@ class Line(NamedTuple):
     service: str | None
     product: str | None
     statement: str
+    because: str = ""
+    """What it waits for, in suspense."""
 
 
 class Designation(NamedTuple):
@@ -172,6 +174,14 @@ class NumberUntil(NamedTuple):
 
 
 @dataclass(slots=True)
+class Places:
+    """Where the first ``known`` lines of a cell stand in its list, by statement and line."""
+
+    known: int = 0
+    of: dict[tuple[int, int], int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
 class AccountFacts:
     """All facts of one account, or of one unmatched number (``account_no`` below zero)."""
 
@@ -188,6 +198,11 @@ class AccountFacts:
     lines: dict[tuple[int, int, str], list[Line]] = field(default_factory=dict)
     suspects: list[Suspect] = field(default_factory=list)
     line_cells: dict[tuple[int, int], tuple[int, int, str]] = field(default_factory=dict)
+    """By statement and line: the cell in which the line stands, or stood last."""
+    ended: dict[tuple[int, int, str], list[Line]] = field(default_factory=dict)
+    """The lines that stand here no longer, in the order in which they left."""
+    _places: dict[tuple[int, int, str], Places] = field(default_factory=dict)
+    """By cell; only where a line has left."""
 
     def learn(self, position: int, fact: Sequence[Any]) -> None:
         """Add one fact. Raises KeyError for a tag that rating does not know: stop, do not skip."""
@@ -291,7 +306,8 @@ def _line(facts: AccountFacts, position: int, fact: Sequence[Any]) -> None:
     if commission.__class__ is str:
         commission = Fraction(commission)
     key = (month, kind, currency)
-    new = Line(position, NEVER, statement_no, line, vendor, commission, service, product, statement)
+    because = facts.unmatched_because
+    new = Line(position, NEVER, statement_no, line, vendor, commission, service, product, statement, because)
     lines = facts.lines.get(key)
     if lines is None:
         facts.lines[key] = [new]
@@ -301,11 +317,14 @@ def _line(facts: AccountFacts, position: int, fact: Sequence[Any]) -> None:
 
 
 def _unline(facts: AccountFacts, position: int, fact: Sequence[Any]) -> None:
-    key = facts.line_cells.pop((fact[1], fact[2]))
-    lines = facts.lines[key]
-    for i, line in enumerate(lines):
-        if (line.statement_no, line.line) == (fact[1], fact[2]) and line.ended == NEVER:
-            lines[i] = line._replace(ended=position)
+    key = facts.line_cells[fact[1], fact[2]]
+    lines, places = facts.lines[key], facts._places.setdefault(key, Places())
+    for place in range(places.known, len(lines)):
+        places.of[lines[place].statement_no, lines[place].line] = place
+    places.known = len(lines)
+    place = places.of[fact[1], fact[2]]
+    left = lines[place] = lines[place]._replace(ended=position)
+    facts.ended.setdefault(key, []).append(left)
 
 
 def _unstated(facts: AccountFacts, position: int, fact: Sequence[Any]) -> None:

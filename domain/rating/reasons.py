@@ -5,7 +5,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from domain.money import half_away, show
-from domain.rating.facts import AccountFacts
+from domain.rating.facts import AccountFacts, Line
 from domain.rating.release_1 import Item, Share
 
 PLACES = 12
@@ -78,11 +78,26 @@ def _what_is_left(item: Item, share: Share, currency: str) -> str:
     return f"{words}; {item.label}{zeros}"
 
 
-def suspense_reason(account: AccountFacts) -> str:
-    """Why lines wait in a partition: nobody knows their account, or on a known account nobody knows their service."""
+def came_because(account: AccountFacts, position: int) -> str:
+    """Why the lines wait that came to a number in suspense at a position; nothing where none did."""
+    came = (line for lines in account.lines.values() for line in lines if line.position == position)
+    return "; ".join(dict.fromkeys(waits_because(account, line) for line in came))
+
+
+def waiting_because(account: AccountFacts, known: int) -> str:
+    """Why lines wait in a partition as known at a position: each reason once."""
     if account.account_no > 0:
-        return "the line names none of the account's services, and these have different agents"
-    return account.unmatched_because
+        return NO_SERVICE_NAMED
+    standing = (line for lines in account.lines.values() for line in lines if line.position <= known < line.ended)
+    return "; ".join(dict.fromkeys(line.because for line in standing))
+
+
+def waits_because(account: AccountFacts, line: Line) -> str:
+    """Why a line waits: nobody knows its account, or on a known account nobody knows its service."""
+    return line.because if account.account_no < 0 else NO_SERVICE_NAMED
+
+
+NO_SERVICE_NAMED = "the line names none of the account's services, and these have different agents"
 
 
 class Explanation(NamedTuple):

@@ -1,20 +1,25 @@
 """Suspense: a number is placed on an account by two persons."""
 
 from datetime import date
+from typing import Any
 
 import pytest
 
 from domain.account import AccountAliasAdded, AccountUnknown, AddAlias, Alias
-from domain.message import Actor, Command, SelfApproved
+from domain.message import Actor, Command, SelfApproved, read_event
 from domain.suspense import (
     ApprovePlacement,
+    LineNotWaiting,
+    LineOf,
     NoPlacementProposed,
     PlacementAlreadyProposed,
     PlacementApproved,
     PlacementProposed,
     PlacementRejected,
+    PlacementUnclear,
     ProposePlacement,
     RejectPlacement,
+    ServiceNotOnAccount,
 )
 from tests.spec import ALDER_FOODS, BOB, DAY, LUMEN, account, given, said
 
@@ -98,3 +103,86 @@ def test_a_placement_is_approved_by_a_second_person(approver: Actor) -> None:
     given(BOOK, PROPOSE).when(APPROVE, by=approver).then_refused(
         SelfApproved, "the placement of lumen 00-4217 was proposed by house/ann; let another principal approve it"
     )
+
+
+# -- single lines
+
+
+def of(*lines: int) -> tuple[LineOf, ...]:
+    return tuple(LineOf(statement="2026-01", line=n) for n in lines)
+
+
+def lines_proposed(*lines: int, on: str = "ACC-1", **fields: Any) -> ProposePlacement:
+    return ProposePlacement(vendor="lumen", number="00-4217", account=on, lines=of(*lines), **fields)
+
+
+def approved(*lines: int) -> ApprovePlacement:
+    return ApprovePlacement(vendor="lumen", number="00-4217", lines=of(*lines) or None)
+
+
+TWO = (BOOK, account("ACC-2", "other"))
+
+
+def test_single_lines_are_placed_in_their_order_and_teach_nothing() -> None:
+    proposed = PROPOSED.model_copy(update={"lines": of(1, 2), "service_month": None, "keep_alias": False})
+    moved = APPROVED.model_copy(update={"lines": of(1, 2), "service_month": None})
+    given(BOOK).when(lines_proposed(2, 1, 2)).then(proposed).when(approved(), by=BOB).then(moved)
+
+
+def test_single_lines_teach_the_account_the_number_where_that_is_wanted() -> None:
+    given(BOOK, lines_proposed(1, keep_alias=True)).when(approved(), by=BOB).then(
+        APPROVED.model_copy(update={"lines": of(1), "service_month": None}), LEARNED
+    )
+
+
+def test_placements_of_different_lines_wait_side_by_side_and_each_is_answered_by_its_lines() -> None:
+    house = given(TWO, lines_proposed(1, 2), lines_proposed(3, on="ACC-2"))
+    house.when(approved(), by=BOB).then_refused(
+        PlacementUnclear, "2 placements of lumen 00-4217 wait for approval; name the lines of the one meant"
+    )
+    house.when(approved(1), by=BOB).then_refused(
+        NoPlacementProposed, "no placement of lumen 00-4217 of these lines is proposed"
+    )
+    outcome = house.when(approved(3), by=BOB)
+    assert [event.account for event in outcome.events if isinstance(event, PlacementApproved)] == ["ACC-2"]
+    assert outcome.recorded[0].envelope.causation_id == "suspense:lumen:00-4217@2", "what it answers"
+    rejected = house.when(
+        RejectPlacement(vendor="lumen", number="00-4217", lines=of(2, 1), rejected_because="no"), by=BOB
+    )
+    assert [event.lines for event in rejected.events if isinstance(event, PlacementRejected)] == [of(1, 2)]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (lines_proposed(1, 2), lines_proposed(2, 3)),
+        (lines_proposed(1), PROPOSE),
+        (PROPOSE, lines_proposed(1)),
+    ],
+    ids=["a line in both", "all after one", "one after all"],
+)
+def test_a_line_is_in_one_placement_at_a_time(first: Command, second: Command) -> None:
+    given(BOOK, first).when(second).then_refused(PlacementAlreadyProposed)
+
+
+def test_a_line_that_does_not_wait_is_not_placed() -> None:
+    """What waits is read from the book when the command is handled."""
+    read = lines_proposed(1, 2).model_copy(update={"waiting": of(2), "as_known_at": 7})
+    given(BOOK).when(read).then_refused(
+        LineNotWaiting,
+        "line 1 of statement 2026-01 does not wait under lumen 00-4217, nor on ACC-1; "
+        "`trailbook suspense list --lines` shows what does",
+    )
+
+
+def test_a_service_that_the_account_does_not_have_is_refused() -> None:
+    read = lines_proposed(1, service="fax").model_copy(update={"waiting": of(1), "services": ("C-1/dia", "dia")})
+    given(BOOK).when(read).then_refused(ServiceNotOnAccount, "account ACC-1 has no service fax; it has C-1/dia, dia")
+
+
+def test_a_placement_that_was_stored_before_single_lines_were_known_is_answered_as_before() -> None:
+    stored = PROPOSED.model_dump(mode="json", exclude_none=True)
+    proposed = read_event("suspense.placement_proposed", 1, stored)
+    assert proposed == PROPOSED
+    answer = read_event("suspense.placement_approved", 1, APPROVED.model_dump(mode="json", exclude_none=True))
+    assert answer == APPROVED

@@ -97,6 +97,8 @@ PLACEMENT: dict[str, Any] = {
     "vendor": "lumen",
     "number": "00-42 17",
     "account": "ACC-1",
+    "service": "C-1/dia",
+    "lines": (suspense.LineOf(statement="2026-01", line=7),),
     "service_month": "2025-12",
     "proposed_by": ANN,
 }
@@ -228,7 +230,12 @@ EVENTS: tuple[Event, ...] = (
     suspense.PlacementProposed(**PLACEMENT, keep_alias=False, effective_on=ON),
     suspense.PlacementApproved(**PLACEMENT, effective_on=ON),
     suspense.PlacementRejected(
-        vendor="lumen", account="ACC-1", number="00-42 17", rejected_because="another customer's", effective_on=ON
+        vendor="lumen",
+        account="ACC-1",
+        number="00-42 17",
+        lines=(suspense.LineOf(statement="2026-01", line=7),),
+        rejected_because="another customer's",
+        effective_on=ON,
     ),
     receipt.MoneyReceived(receipt="R-1", vendor="lumen", amount_minor=18800, currency="USD", effective_on=ON),
     receipt.ReceiptMatched(

@@ -2,13 +2,17 @@
 
 import json
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from domain.account import AddAlias, Alias, EndAlias
-from domain.suspense import ApprovePlacement, ProposePlacement
+from domain.contract import ActivateService, AssignService, OrderService, SignContract
+from domain.rating.release_1 import items
+from domain.suspense import ApprovePlacement, LineOf, ProposePlacement
 from domain.vendor import ContractVendor, ListProducts, Product
+from domain.vendor_statement import ReceiveStatement, StatementLine
 from projections import facts
 from tests.projections.story import in_batches
 from tests.projections.test_ledger import (
@@ -307,6 +311,174 @@ def test_given_a_line_placed_for_a_vendor_then_a_product_that_the_vendor_lists_l
     )
 
     assert asked.posted_last() == {"2026-01": {"harbor": -30_00, "house": 30_00}}
+
+
+# -- placements of single lines, and on a service
+
+
+def place_lines(
+    number: str, *lines: int, on: str = "ACC-1", of: str = "2026-02", by: str = BOB, **fields: Any
+) -> tuple[Steps, ...]:
+    """Ann places single lines of a statement, Bob approves it."""
+    named = tuple(LineOf(statement=of, line=n) for n in lines)
+    proposed = ProposePlacement(
+        vendor="lumen", number=number, account=on, lines=named, keep_alias=fields.pop("keep", False), **fields
+    )
+    return (proposed, said(ApprovePlacement(vendor="lumen", number=number, lines=named), by=by))
+
+
+TWO_CUSTOMERS = (account("ACC-2", "7-7"), designated("delta", account="ACC-2"))
+
+
+def test_given_one_line_that_is_placed_then_the_others_of_its_number_wait_on() -> None:
+    asked = told(
+        PEOPLE,
+        ACCOUNT,
+        statement("2026-02", line(number="9-9"), line(commission=50_00, number="9-9")),
+        place_lines("9-9", 1),
+    )
+
+    assert asked.shares("2026-01") == {**PAID, "suspense": 50_00}
+
+
+def test_given_lines_of_one_number_that_are_two_accounts_then_each_goes_to_its_own() -> None:
+    lines = (line(commission=n * 10_00, number="9-9") for n in (1, 2, 3))
+    first, second = place_lines("9-9", 1, 3), place_lines("9-9", 2, on="ACC-2")
+
+    asked = told(PEOPLE, ACCOUNT, TWO_CUSTOMERS, statement("2026-02", *lines), first[0], second[0], first[1], second[1])
+
+    assert asked.shares("2026-01") == {"harbor": 32_00, "delta": 16_00, "house": 12_00}
+
+
+def test_given_a_single_line_then_the_next_statement_waits_again_unless_the_number_is_kept() -> None:
+    story = (PEOPLE, ACCOUNT, statement("2026-02", line(number="9-9")))
+    next_one = statement("2026-03", line("2026-02", number="9-9"))
+
+    assert told(*story, place_lines("9-9", 1), next_one).shares("2026-02") == {"suspense": 100_00}
+    assert told(*story, place_lines("9-9", 1, keep=True), next_one).shares("2026-02") == PAID
+
+
+def test_given_a_line_that_was_placed_meanwhile_then_a_placement_that_names_it_moves_only_what_still_waits() -> None:
+    lines = (line(number="9-9"), line(commission=50_00, number="9-9"))
+
+    asked = told(
+        PEOPLE, ACCOUNT, TWO_CUSTOMERS, statement("2026-02", *lines), place_lines("9-9", 1), place_lines("9-9", 1, 2)
+    )
+
+    assert asked.shares("2026-01") == {"harbor": 120_00, "house": 30_00}
+
+
+def test_given_a_line_of_no_statement_then_it_moves_nothing() -> None:
+    asked = told(PEOPLE, ACCOUNT, statement("2026-02", line(number="9-9")), place_lines("9-9", 1, of="2025-12"))
+
+    assert asked.posted_last() == {}
+    assert asked.shares("2026-01") == {"suspense": 100_00}
+
+
+def service(name: str, seller: str) -> tuple[Steps, ...]:
+    """A service of ACC-1 with an agent of record of its own."""
+    which = {"contract": "C-1", "service": name}
+    return (
+        OrderService(**which, mrc_minor=500_00),
+        AssignService(**which, account="ACC-1"),
+        ActivateService(**which),
+        designated(seller, service=f"C-1/{name}"),
+    )
+
+
+TWO_SELLERS = (
+    account(),
+    SignContract(contract="C-1", customer="alder-foods", vendor="lumen", term_months=12),
+    service("dia", "harbor"),
+    service("voip", "delta"),
+)
+
+
+@pytest.mark.parametrize(("named", "seller"), [("C-1/dia", "harbor"), ("voip", "delta")])
+def test_given_a_line_that_waits_on_its_own_account_then_it_is_placed_on_a_service(named: str, seller: str) -> None:
+    waits = (PEOPLE, TWO_SELLERS, statement("2026-02", line(), line(service="dia", commission=10_00)))
+    assert told(*waits).shares("2026-01") == {"suspense": 100_00, "harbor": 8_00, "house": 2_00}
+
+    asked = told(*waits, place_lines("5-QXTR9941", 1, service=named))
+
+    assert asked.posted_last() == {"2026-01": {"suspense": -100_00, seller: 80_00, "house": 20_00}}
+
+
+def test_given_a_line_of_a_service_that_nobody_knows_then_it_is_placed_on_one_that_the_account_has() -> None:
+    asked = told(
+        PEOPLE,
+        TWO_SELLERS,
+        statement("2026-02", line(service="ORD-7")),
+        place_lines("5-QXTR9941", 1, service="C-1/voip"),
+    )
+
+    assert asked.shares("2026-01") == {"delta": 80_00, "house": 20_00}
+
+
+def test_given_a_line_under_an_unknown_number_then_it_is_placed_on_an_account_and_its_service_at_once() -> None:
+    asked = told(
+        PEOPLE, TWO_SELLERS, statement("2026-02", line(number="9-9")), place_lines("9-9", 1, service="C-1/dia")
+    )
+
+    assert asked.shares("2026-01") == PAID
+
+
+def test_given_a_line_that_is_paid_then_a_placement_on_a_service_does_not_touch_it() -> None:
+    """Only what waits is placed; what was placed wrongly is moved."""
+    asked = told(
+        PEOPLE,
+        TWO_SELLERS,
+        statement("2026-02", line(service="dia")),
+        place_lines("5-QXTR9941", 1, service="C-1/voip"),
+    )
+
+    assert asked.posted_last() == {}
+    assert asked.shares("2026-01") == PAID
+
+
+def test_given_reasons_that_differ_then_each_line_waits_for_its_own() -> None:
+    """The number was unknown in January; in March it could mean two accounts."""
+    asked = told(
+        PEOPLE,
+        ACCOUNT,
+        TWO_CUSTOMERS,
+        statement("2026-02", line(number="9-9")),
+        *(AddAlias(account=name, alias=Alias(vendor="lumen", number="9-9")) for name in ("ACC-1", "ACC-2")),
+        statement("2026-03", line("2026-02", number="9-9")),
+    )
+
+    (partition,) = (a.facts for a in asked.book.ledger.accounts.values() if a.facts.account_no < 0)
+    assert [ln.because for key in sorted(partition.lines) for ln in partition.lines[key]] == [
+        "unknown account 9-9",
+        "account 9-9 could mean 2 accounts",
+    ]
+
+
+def test_given_a_line_that_was_placed_then_the_number_says_where_it_went() -> None:
+    asked = told(PEOPLE, ACCOUNT, statement("2026-02", line(number="9-9")), place("9-9"))
+
+    facts_of = [json.loads(row[3]) for row in asked.book.tables.content["facts"]]
+    account_no = asked.book.tables.number_of("account:ACC-1")
+    statement_no = asked.book.tables.number_of("vendor-statement:lumen:2026-02")
+    assert [fact for fact in facts_of if fact[0] == "unline"] == [["unline", statement_no, 1, account_no]]
+
+
+def test_given_very_many_lines_under_one_number_then_an_event_costs_what_is_new_in_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Every event rated again everything that waited: 50,000 lines in 100 events took 19 s, and now take 1.3 s."""
+    lines = tuple(StatementLine(line=n, account="9-9", commission_minor=Decimal(1)) for n in range(1, 3_001))
+    statement_of_all = ReceiveStatement(
+        vendor="lumen", number="2026-02", statement_month="2026-02", control_total_minor=3_000, lines=lines
+    )
+    made: list[int] = []
+    suspended = items._suspended
+    monkeypatch.setattr(items, "_suspended", lambda ln, why: made.append(ln.line) or suspended(ln, why))
+
+    asked = told(PEOPLE, ACCOUNT, statement_of_all, place("9-9"))
+
+    assert asked.shares("2026-01") == {"harbor": 3_000}
+    assert len(made) == 2 * 3_000, "each line came once and left once"
 
 
 # -- rows

@@ -17,6 +17,7 @@ from adapters.settings import Settings
 from domain import months
 from domain.message import Issued
 from domain.plan import CHARGE_KINDS
+from domain.rating.reasons import came_because
 from domain.rating.release_1 import HOUSE, SUSPENSE_ROLE
 from projections import agent_book
 from projections.agent_book import agent_of_record_at
@@ -205,8 +206,8 @@ class OnPostgres:
         sums: dict[tuple[str, str], int] = {}
         for entry, explained in self.explained():
             if entry.role == SUSPENSE_ROLE:
-                why = self.queries.account_facts(entry.account_no).unmatched_because
-                key = (str(explained.recorded_on), why if entry.amount_minor > 0 else "placed")
+                why = came_because(self.queries.account_facts(entry.account_no), entry.position)
+                key = (str(explained.recorded_on), why or "placed")
                 sums[key] = sums.get(key, 0) + entry.amount_minor
         return [Suspended(day, amount, why) for (day, why), amount in sums.items()]
 

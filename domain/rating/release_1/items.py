@@ -5,6 +5,7 @@ from fractions import Fraction
 
 from domain import months
 from domain.money import divide, half_away
+from domain.rating.attribution import has_own_agent, services_differ
 from domain.rating.facts import (
     NEVER,
     RECURRING,
@@ -40,10 +41,42 @@ def rate(account: AccountFacts, house: HouseFacts, cell: Cell, known: int, cache
     lines = account.lines.get(cell[1:])
     current = [ln for ln in lines if ln.position <= known < ln.ended] if lines else []
     if account.account_no < 0:
-        return tuple([_suspended(ln, account.unmatched_because) for ln in current])
+        return tuple([_suspended(ln, ln.because) for ln in current])
     if not account.services:
         return tuple([_rate_line(account, house, cell, ln, None, known, cache) for ln in current])
     return _rate_with_services(account, house, cell, current, known, cache)
+
+
+def moved(account: AccountFacts, cell: Cell, position: int) -> tuple[list[Item], list[Item]]:
+    """The items that came into a cell of suspense at a position, and those that left it."""
+    came: list[Item] = []
+    for line in reversed(account.lines.get(cell[1:], ())):
+        if line.position < position:
+            break
+        if line.position == position < line.ended:
+            came.append(_suspended(line, line.because))
+    left: list[Item] = []
+    for line in reversed(account.ended.get(cell[1:], ())):
+        if line.ended < position:
+            break
+        if line.position < position == line.ended:
+            left.append(_suspended(line, line.because))
+    return came, left
+
+
+def waiting_for_service(account: AccountFacts, known: int) -> Iterator[Line]:
+    """The lines that wait on their own account: they name none of its services, and these have different agents."""
+    for (month, _, _), lines in account.lines.items():
+        day = months.last_day(month)
+        if not services_differ(account, day, known):
+            continue
+        for line in lines:
+            if (
+                line.position <= known < line.ended
+                and service_of(account, line, month, known) is None
+                and not has_own_agent(account, line.service, day, known)
+            ):
+                yield line
 
 
 def _rate_with_services(
