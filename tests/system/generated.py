@@ -72,7 +72,7 @@ from domain.plan import (
     SignedOrRenewedFrom,
 )
 from domain.receipt import ReceiveMoney
-from domain.suspense import ApprovePlacement, ProposePlacement
+from domain.suspense import ApprovePlacement, LineOf, ProposePlacement
 from domain.vendor import ContractVendor, ListProducts, Product
 from domain.vendor_statement import ReceiveStatement, StatementLine
 from services.simulation import Simulation
@@ -350,6 +350,35 @@ class Placement:
 
 
 @dataclass(frozen=True)
+class LinePlaced:
+    """A line of the last statement but ``back``, perhaps on a service."""
+
+    vendor: str
+    number: str
+    account: str
+    back: int
+    line: int
+    service: str | None
+    month: int | None
+    keep_alias: bool
+
+    def commands(self, now: Now) -> Iterator[Given]:
+        lines = (LineOf(statement=f"S-{max(1, now.statements - self.back)}", line=self.line),)
+        yield by_ann(
+            ProposePlacement(
+                vendor=self.vendor,
+                number=self.number,
+                account=self.account,
+                lines=lines,
+                service=self.service,
+                service_month=months.text(FIRST + self.month) if self.month is not None else None,
+                keep_alias=self.keep_alias,
+            )
+        )
+        yield by_bob(ApprovePlacement(vendor=self.vendor, number=self.number, lines=lines))
+
+
+@dataclass(frozen=True)
 class NumberGiven:
     account: str
     vendor: str
@@ -475,6 +504,7 @@ Happening = (
     | Disconnected
     | Renewed
     | Placement
+    | LinePlaced
     | NumberGiven
     | NumberEnded
     | LateAccount
@@ -711,6 +741,17 @@ _ADJUSTED = st.builds(
     _maybe(_MONTH),
 )
 _PLACEMENT = st.builds(Placement, _VENDOR, _NUMBER, _ACCOUNT, _maybe(_MONTH), st.booleans())
+_LINE_PLACED = st.builds(
+    LinePlaced,
+    vendor=_VENDOR,
+    number=_NUMBER,
+    account=_ACCOUNT,
+    back=st.integers(0, 2),
+    line=st.integers(1, 3),
+    service=_maybe(st.sampled_from((*SERVICES, "C-1/dia"))),
+    month=_maybe(_MONTH),
+    keep_alias=st.booleans(),
+)
 HAPPENINGS: st.SearchStrategy[Happening] = st.one_of(
     st.builds(MonthsPass, st.integers(1, 2)),
     _STATEMENT,
@@ -730,6 +771,8 @@ HAPPENINGS: st.SearchStrategy[Happening] = st.one_of(
     st.builds(Terminated, _AGENT, _MONTH, st.booleans()),
     _PLACEMENT,
     _PLACEMENT,
+    _LINE_PLACED,
+    _LINE_PLACED,
     st.builds(NumberGiven, _ACCOUNT, _VENDOR, _NUMBER, _MONTH, _maybe(st.just(8))),
     st.builds(NumberEnded, _ACCOUNT, _VENDOR, _NUMBER, _MONTH),
     st.builds(LateAccount),

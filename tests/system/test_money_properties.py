@@ -324,7 +324,7 @@ def every_expected_zero_stays_for_ever(told: Told) -> None:
 def every_balance_effective_and_known_stays_for_ever(told: Told) -> None:
     """Balances by month, asked when the head was K, and asked at the end as known at K."""
     entries = journal(told)
-    again = MemoryBook(told.simulation.log)
+    again = MemoryBook(told.simulation.log, told.simulation.book.further)
     for recorded in told.events:
         again.project(recorded)
         then = [Entry(*row) for row in again.tables.content["journal"]]
