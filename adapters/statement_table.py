@@ -8,6 +8,7 @@ import csv
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Context, Decimal
+from typing import Any
 
 from adapters.statement_csv import Rows
 from adapters.statement_faults import Faults, Unusual
@@ -29,7 +30,10 @@ from adapters.statement_values import (
     word_reader,
 )
 from domain.money import half_away
-from domain.vendor_statement import LINES_PER_EVENT, PlainLine, StatementLine
+from domain.vendor_statement import LINES_PER_EVENT, StatementLine
+
+PlainLine = dict[str, Any]
+"""A statement line as ``StatementLine.model_dump(mode="json", exclude_none=True)`` gives it."""
 
 _EXACT = Context(prec=60)
 

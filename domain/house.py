@@ -9,6 +9,7 @@ from typing import Any
 from domain import (
     account,
     adjustment,
+    agency,
     agent,
     calendar,
     contract,
@@ -30,6 +31,7 @@ HouseEvent = (
     | plan.PlanEvent
     | customer.CustomerEvent
     | account.AccountEvent
+    | agency.AgencyEvent
     | contract.ContractEvent
     | vendor_statement.VendorStatementEvent
     | suspense.SuspenseEvent
@@ -47,6 +49,7 @@ FOLDS: Mapping[str, tuple[Any, Any]] = {
     "plan": (plan.EMPTY, plan.evolve),
     "customer": (customer.EMPTY, customer.evolve),
     "account": (account.EMPTY, account.evolve),
+    "agency": (agency.EMPTY, agency.evolve),
     "contract": (contract.EMPTY, contract.evolve),
     "vendor-statement": (vendor_statement.EMPTY, vendor_statement.evolve),
     "suspense": (suspense.EMPTY, suspense.evolve),
@@ -84,6 +87,8 @@ def _decide_stream(stream: StreamId, command: Command, context: Context) -> list
     kind, _, key = stream.partition(":")
     state = context.states[stream]
     match kind:
+        case "agency":
+            return list(agency.decide(key, state, command, context))  # type: ignore[arg-type]
         case "account" if isinstance(command, suspense.ApprovePlacement):
             return list(suspense.decide_account(state, command, context))
         case "vendor-statement" if isinstance(command, receipt.MatchReceipt):

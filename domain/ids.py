@@ -91,6 +91,11 @@ def account_stream(account: str) -> StreamId:
     return f"account:{account}"
 
 
+def agency_stream(account: str) -> StreamId:
+    """The agency of record of one account."""
+    return f"agency:{account}"
+
+
 def contract_stream(contract: str) -> StreamId:
     return f"contract:{contract}"
 

@@ -1,6 +1,7 @@
 """A vendor: who provides and bills the service and pays commission to the house.
 
     (unknown) ── VendorContracted ──▶ contracted ── ProductsListed … ──▶
+    agreement:  in force ── VendorAgreementEnded ──▶ ended ── VendorAgreementResumed ──▶ in force
 
 Units: ``statement_lag_months`` counts whole months from the service month to the statement month.
 """
@@ -49,7 +50,22 @@ class ProductsListed(Event, topic="vendor.products_listed"):
     products: tuple[Product, ...]
 
 
-VendorEvent = VendorContracted | ProductsListed
+class VendorAgreementEnded(Event, topic="vendor.agreement_ended"):
+    """``effective_on`` is the first day without it. ``evergreen``: the vendor pays commission on; else nobody here is
+    paid for the first whole month after it and the later ones."""
+
+    vendor: VendorId
+    evergreen: bool
+
+
+class VendorAgreementResumed(Event, topic="vendor.agreement_resumed"):
+    """From the month of ``effective_on`` on the agreement is in force again."""
+
+    vendor: VendorId
+    ended_on: date
+
+
+VendorEvent = VendorContracted | ProductsListed | VendorAgreementEnded | VendorAgreementResumed
 
 # -- commands
 
@@ -74,7 +90,28 @@ class ListProducts(Command, do="list_products"):
         return Streams((vendor_stream(self.vendor),))
 
 
-VendorCommand = ContractVendor | ListProducts
+class EndVendorAgreement(Command, do="end_vendor_agreement"):
+    """``evergreen`` left out: as the vendor's terms say."""
+
+    vendor: VendorId
+    evergreen: bool | None = None
+    effective_on: date | None = None
+
+    def streams(self, known: Mapping[str, Any]) -> Streams:
+        return Streams((vendor_stream(self.vendor),))
+
+
+class ResumeVendorAgreement(Command, do="resume_vendor_agreement"):
+    """Given with the day on which the agreement ended, it never ended."""
+
+    vendor: VendorId
+    effective_on: date | None = None
+
+    def streams(self, known: Mapping[str, Any]) -> Streams:
+        return Streams((vendor_stream(self.vendor),))
+
+
+VendorCommand = ContractVendor | ListProducts | EndVendorAgreement | ResumeVendorAgreement
 
 # -- refusals
 
@@ -91,6 +128,14 @@ class CurrencyWrong(Refused):
     """A vendor bills, states and pays in the currency of its agreement with the house."""
 
 
+class VendorAgreementHasEnded(Refused):
+    """A vendor's agreement ends once, until it is resumed."""
+
+
+class VendorAgreementInForce(Refused):
+    """Only an agreement that has ended is resumed, from the day of its end or a later one."""
+
+
 class ProductListedTwice(Refused):
     """A product has one category; it is listed once."""
 
@@ -102,6 +147,7 @@ class ProductListedTwice(Refused):
 class Vendor:
     contracted: VendorContracted | None = None
     products: Mapping[str, Product] = field(default_factory=dict)
+    ended: VendorAgreementEnded | None = None
 
 
 EMPTY = Vendor()
@@ -113,6 +159,10 @@ def evolve(vendor: Vendor, event: VendorEvent) -> Vendor:
             return replace(vendor, contracted=event)
         case ProductsListed():
             return replace(vendor, products={**vendor.products, **{p.product: p for p in event.products}})
+        case VendorAgreementEnded():
+            return replace(vendor, ended=event)
+        case VendorAgreementResumed():
+            return replace(vendor, ended=None)
         case _:
             assert_never(event)
 
@@ -148,5 +198,28 @@ def decide(vendor: Vendor, command: VendorCommand, context: Context) -> list[Ven
             if again := sorted({n for n in names if n in vendor.products or names.count(n) > 1}):
                 raise ProductListedTwice(f"vendor {command.vendor} lists {', '.join(again)} already; list each once")
             return [ProductsListed(vendor=command.vendor, products=command.products, effective_on=effective_on)]
+        case EndVendorAgreement():
+            terms = contracted(vendor, command.vendor).terms
+            if vendor.ended is not None:
+                raise VendorAgreementHasEnded(
+                    f"the agreement of {command.vendor} with the house ended on {vendor.ended.effective_on} already"
+                )
+            evergreen = terms.evergreen if command.evergreen is None else command.evergreen
+            return [VendorAgreementEnded(vendor=command.vendor, evergreen=evergreen, effective_on=effective_on)]
+        case ResumeVendorAgreement():
+            return [_resume(vendor, command, effective_on)]
         case _:
             assert_never(command)
+
+
+def _resume(vendor: Vendor, command: ResumeVendorAgreement, effective_on: date) -> VendorAgreementResumed:
+    contracted(vendor, command.vendor)
+    if vendor.ended is None:
+        raise VendorAgreementInForce(f"the agreement of {command.vendor} with the house is in force; it has not ended")
+    ended_on = vendor.ended.effective_on
+    if effective_on < ended_on:
+        raise VendorAgreementInForce(
+            f"the agreement of {command.vendor} with the house was in force until {ended_on}; resume it from that day "
+            f"or a later one, not from {effective_on}"
+        )
+    return VendorAgreementResumed(vendor=command.vendor, ended_on=ended_on, effective_on=effective_on)

@@ -24,6 +24,13 @@ from domain.account import (
     Alias,
 )
 from domain.adjustment import AdjustmentApproved, AdjustmentEvent, AdjustmentReversed
+from domain.agency import (
+    AgencyEvent,
+    AgencyOfRecordChangeProposed,
+    AgencyOfRecordChangeRejected,
+    AgencyOfRecordLost,
+    AgencyOfRecordRegained,
+)
 from domain.agent import (
     AgentEvent,
     AgentRecruited,
@@ -67,7 +74,13 @@ from domain.rating.facts import ADJUSTMENT_NO, CASH_NO, HOUSE_NO, AccountFacts
 from domain.rating.release_1 import waiting_for_service
 from domain.receipt import MoneyReceived, ReceiptEvent, ReceiptMatched
 from domain.suspense import LineOf, PlacementApproved, PlacementProposed, PlacementRejected, SuspenseEvent
-from domain.vendor import ProductsListed, VendorContracted, VendorEvent
+from domain.vendor import (
+    ProductsListed,
+    VendorAgreementEnded,
+    VendorAgreementResumed,
+    VendorContracted,
+    VendorEvent,
+)
 from domain.vendor_statement import (
     StatementLine,
     VendorStatementContinued,
@@ -200,6 +213,8 @@ def _learn(event: HouseEvent, to: _Writer) -> None:
         _learn_terms(event, to)
     elif isinstance(event, AccountEvent | ContractEvent):
         _learn_business(event, to)
+    elif isinstance(event, AgencyEvent):
+        _learn_agency(event, to)
     elif isinstance(event, VendorStatementEvent | SuspenseEvent):
         _learn_lines(event, to)
     elif isinstance(event, ReceiptEvent | PayRunEvent | PayoutEvent):
@@ -217,6 +232,12 @@ def _learn_terms(event: CalendarEvent | VendorEvent | PlanEvent | AgentEvent, to
         case VendorContracted():
             to.name(f"vendor:{event.vendor}", to.position)
             to.fact(HOUSE_NO, "vendor", event.vendor)
+        case VendorAgreementEnded():
+            on = event.effective_on.isoformat()
+            to.fact(HOUSE_NO, "vendor-agreement", event.vendor, on, "ended", event.evergreen)
+        case VendorAgreementResumed():
+            on = event.effective_on.isoformat()
+            to.fact(HOUSE_NO, "vendor-agreement", event.vendor, on, "resumed", False)
         case ProductsListed():
             to.fact(HOUSE_NO, "products", event.vendor, [[p.product, p.category] for p in event.products])
         case PlanVersionPublished():
@@ -238,6 +259,18 @@ def _learn_business(event: AccountEvent | ContractEvent, to: _Writer) -> None:
         case ServiceAssigned() | ServiceActivated() | ServiceRepriced() | ServiceDisconnected() | ContractRenewed():
             _learn_service(event, to)
         case AgentOfRecordChangeProposed() | AgentOfRecordChangeRejected() | ContractSigned() | ServiceOrdered():
+            pass
+        case _:
+            assert_never(event)
+
+
+def _learn_agency(event: AgencyEvent, to: _Writer) -> None:
+    match event:
+        case AgencyOfRecordLost() | AgencyOfRecordRegained():
+            agency = event.agency if isinstance(event, AgencyOfRecordLost) else None
+            account_no = to.number_of(f"account:{event.account}")
+            to.fact(account_no, "agency", event.effective_on.isoformat(), agency)
+        case AgencyOfRecordChangeProposed() | AgencyOfRecordChangeRejected():
             pass
         case _:
             assert_never(event)

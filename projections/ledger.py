@@ -149,6 +149,9 @@ class FactsReader(Protocol):
         """The accounts for which the vendor may pay."""
 
 
+OF_A_VENDOR = ("reported", "products", "vendor-agreement")
+"""Changes in the house that concern the accounts for which a vendor may pay."""
+
 Facts = Sequence[tuple[int, Sequence[Any]]]
 """The facts of one position: account number and body, in order."""
 
@@ -213,7 +216,7 @@ class Ledger:
         return account
 
     def _touched_by_house(self, change: Sequence[Any], position: int) -> Iterator[tuple[int, set[Cell]]]:
-        if change[0] in ("reported", "products"):
+        if change[0] in OF_A_VENDOR:
             if change[0] == "reported" and not self.house.pays_by_service_month:
                 return
             account_nos = self.reader.accounts_paid_by(change[1])
@@ -280,6 +283,8 @@ def touched_by(account: LedgerAccount, house: HouseFacts, fact: Sequence[Any], p
     account.terms.clear()
     if tag in ("aor", "active", "price"):
         first = months.number_of(date.fromisoformat(fact[3]))
+    elif tag == "agency":
+        first = months.number_of(date.fromisoformat(fact[1]))
     elif tag == "renewed":
         first = months.number_of(date.fromisoformat(fact[2]))
     else:
@@ -305,7 +310,7 @@ def _first_month(change: Sequence[Any]) -> int:
     match change[0]:
         case "agreement" | "upline":
             return months.number_of(date.fromisoformat(change[3]))
-        case "terminated":
+        case "terminated" | "vendor-agreement":
             return months.number_of(date.fromisoformat(change[2]))
         case "plan":
             applies = change[1]["applies_to"]
@@ -451,7 +456,7 @@ def changes_by_subject(house: HouseFacts) -> dict[str, list[tuple[int, Sequence[
     """The changes in the house by whom they concern: an agent and everybody below it, or a vendor."""
     found: dict[str, list[tuple[int, Sequence[Any]]]] = {}
     for position, change in house.changes:
-        if change[0] == "products" or (change[0] == "reported" and house.pays_by_service_month):
+        if change[0] in OF_A_VENDOR and (change[0] != "reported" or house.pays_by_service_month):
             found.setdefault(f"vendor:{change[1]}", []).append((position, change))
         for agent in house.concerned(change):
             found.setdefault(f"agent:{agent}", []).append((position, change))

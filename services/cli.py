@@ -30,6 +30,7 @@ from domain.payout import ApprovePayRun, ProposePayRun, ReleasePayRun, ReturnPay
 from projections import agent_book as agent_book_projection
 from projections import audit_trail
 from services import render
+from services.cli_accounts import account_app, agent_app, vendor_app
 from services.cli_import import import_app
 from services.cli_money import adjust_app
 from services.cli_shared import (
@@ -73,6 +74,9 @@ for sub_app, sub_name in (
     (payout_app, "payout"),
     (adjust_app, "adjust"),
     (party_app, "party"),
+    (account_app, "account"),
+    (agent_app, "agent"),
+    (vendor_app, "vendor"),
 ):
     app.add_typer(sub_app, name=sub_name)
 

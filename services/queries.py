@@ -442,7 +442,7 @@ class Queries:
                 "currency": currency,
                 "since_position": position,
                 "since": _iso(self.day_of(position)),
-                "why": waiting_because(self.account_facts(account_no), known),
+                "why": waiting_because(self.account_facts(account_no), self.house, known),
             }
             for account_no, currency, amount, position in rows
         ]

@@ -15,7 +15,7 @@ from domain.payout import Earned, PayoutReleased, PayoutReturned, PayoutSettled,
 from domain.plan import CHARGE_KINDS
 from domain.rating import release_1
 from domain.rating.expected import ExpectedZero, expected_zeros
-from domain.rating.facts import AccountFacts, Cell
+from domain.rating.facts import AccountFacts, Cell, HouseFacts
 from domain.rating.reasons import came_because, explain, waiting_because
 from domain.suspense import ProposePlacement
 from projections import agenda
@@ -272,7 +272,7 @@ class Simulation:
                     "number": account.account,
                     "amount_minor": amount,
                     "currency": currency,
-                    "why": _suspended_because(account, position, amount),
+                    "why": _suspended_because(account, self.book.ledger.house, position, amount),
                 }
             )
         return rows
@@ -331,11 +331,11 @@ def _both_sides(row: Mapping[str, Any]) -> Iterable[tuple[str, int]]:
         yield release_1.HOUSE, -row["amount_minor"]
 
 
-def _suspended_because(account: AccountFacts, position: int, amount_minor: int) -> str:
+def _suspended_because(account: AccountFacts, house: HouseFacts, position: int, amount_minor: int) -> str:
     """What lines that went into suspense wait for; ``placed`` where they left it."""
     if account.account_no > 0:
-        return waiting_because(account, position) if amount_minor > 0 else "placed"
-    return came_because(account, position) or "placed"
+        return waiting_because(account, house, position) or "waits no more"
+    return came_because(account, house, position) or "placed"
 
 
 def _add(balances: dict[str, dict[str, int]], payee: str, month: str, amount_minor: int) -> None:

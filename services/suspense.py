@@ -127,7 +127,7 @@ class Desk:
             since=since,
             days=days,
             age=bucket(days),
-            why=waits_because(account, line),
+            why=waits_because(account, self.queries.house, line, self.known),
         )
 
     def likely(self, vendor: str, number: str, account: str | None = None) -> list[Likely]:

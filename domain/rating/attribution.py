@@ -5,9 +5,18 @@ latest position. Commission may stay with the former agent until the contract re
 from collections.abc import Callable, Iterable
 from datetime import date
 
-from domain.rating.facts import AccountFacts, Designation, Service
+from domain.rating.facts import AccountFacts, Designation, HouseFacts, Service
 
 RenewalAfter = Callable[[date], date | None]
+
+
+def nobody_here_is_paid(account: AccountFacts, house: HouseFacts, vendor: str, month: int, known: int) -> str:
+    """Why a month's commission on the account is not for anybody here, or nothing if it is."""
+    if (other := account.other_agency(month, known)) is not None:
+        return f"agency of record is {other.agency} since {other.effective_on} (position {other.position})"
+    if (ended := house.ended_agreement(vendor, month, known)) is not None:
+        return f"the agreement of {vendor} ended on {ended.on}, without evergreen (position {ended.position})"
+    return ""
 
 
 def agent_of_record(

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from domain import months
 from domain.money import show
 from domain.rating import release_1
-from domain.rating.attribution import commission_agents
+from domain.rating.attribution import commission_agents, nobody_here_is_paid
 from domain.rating.facts import RECURRING, AccountFacts, Cell, HouseFacts
 from domain.rating.release_1 import Item, TermsCache, Zero, agent_payee
 
@@ -96,7 +96,8 @@ def _unreported(account: AccountFacts, house: HouseFacts, known: int) -> Iterato
     for month, position in house.reported.get(account.vendor, {}).items():
         expected = not account.services or any(s.in_force(month, known) for s in account.services.values())
         if position <= known and expected and month not in named and month not in rated:
-            reason = f"not on the statement of {account.vendor} that reports on {months.text(month)}"
+            unnamed = f"not on the statement of {account.vendor} that reports on {months.text(month)}"
+            reason = nobody_here_is_paid(account, house, account.vendor, month, known) or unnamed
             for payee in _payees(account, month, known):
                 yield ExpectedZero(payee, account.account, month, RECURRING, "", reason)
 

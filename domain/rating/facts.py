@@ -29,6 +29,7 @@ FACTS: dict[str, str] = {
     "account": "account id, vendor",
     "payer": "vendor that may pay for the account, number or null, until or null: the number's end",
     "aor": "service or null, [[agent, weight]…], effective_on, signed_on or null, stays at_latest or null",
+    "agency": "effective_on, agency or null: from then on the account's agency of record; null is this house",
     "service": "contract, service, vendor, product, category, mrc_minor, currency, signed_on, renewed_on or null",
     "active": "contract, service, effective_on",
     "price": "contract, service, effective_on, mrc_minor",
@@ -46,6 +47,7 @@ FACTS: dict[str, str] = {
     "terminated": "agent, effective_on, evergreen",
     "plan": "the published version as its event's body",
     "vendor": "vendor",
+    "vendor-agreement": "vendor, effective_on, ended or resumed, evergreen: on the end commission is paid on",
     "products": "vendor, [[product, category]…]",
     "reported": "vendor, month: the vendor has reported on this service month",
     "adjustment": "[[book kind, party, amount_minor]…], currency, effective_on, adjustment, account, month (or null)",
@@ -87,6 +89,14 @@ class Designation(NamedTuple):
     effective_on: date
     signed_on: date
     stays_at_latest: date | None
+
+
+class AgencyFrom(NamedTuple):
+    """Who is agency of record from a day on; ``agency`` None is this house."""
+
+    effective_on: date
+    position: int
+    agency: str | None
 
 
 class Dated(NamedTuple):
@@ -194,6 +204,7 @@ class AccountFacts:
     numbers: dict[tuple[str, str], list[NumberUntil]] = field(default_factory=dict)
     """By vendor and number as printed: until when it means the account, as it was learned."""
     designations: list[Designation] = field(default_factory=list)
+    agencies: list[AgencyFrom] = field(default_factory=list)
     services: dict[str, Service] = field(default_factory=dict)
     lines: dict[tuple[int, int, str], list[Line]] = field(default_factory=dict)
     suspects: list[Suspect] = field(default_factory=list)
@@ -227,6 +238,13 @@ class AccountFacts:
             for month, position in house.reported.get(vendor, {}).items()
             if position <= known and self.pays(vendor, month, known) and service.in_force(month, known)
         ]
+
+    def other_agency(self, month: int, known: int) -> AgencyFrom | None:
+        """Another house that is agency of record in the month: by the latest date, learned last."""
+        day = months.first_day(month)
+        held = [agency for agency in self.agencies if agency.position <= known and agency.effective_on <= day]
+        last = max(held, key=lambda agency: (agency.effective_on, agency.position), default=None)
+        return last if last is not None and last.agency is not None else None
 
     def pays(self, vendor: str, month: int, known: int) -> bool:
         """Whether the vendor may pay for a service month: not after all of its numbers for the account have ended."""
@@ -269,6 +287,10 @@ def _aor(facts: AccountFacts, position: int, fact: Sequence[Any]) -> None:
             date.fromisoformat(stays) if stays else None,
         )
     )
+
+
+def _agency(facts: AccountFacts, position: int, fact: Sequence[Any]) -> None:
+    facts.agencies.append(AgencyFrom(date.fromisoformat(fact[1]), position, fact[2]))
 
 
 def _service(facts: AccountFacts, position: int, fact: Sequence[Any]) -> None:
@@ -346,6 +368,7 @@ _ACCOUNT_FACTS = {
     "payer": _payer,
     "unmatched": _unmatched,
     "aor": _aor,
+    "agency": _agency,
     "service": _service,
     "active": _active,
     "price": _price,
@@ -442,6 +465,20 @@ class AgentFacts:
         return None
 
 
+class VendorAgreement(NamedTuple):
+    """The vendor's agreement with the house ended, or resumed, on a day."""
+
+    position: int
+    on: date
+    ended: bool
+    evergreen: bool
+
+    @property
+    def month(self) -> int:
+        """The first month that it holds for: an end for whole months only, a resumption from its own month on."""
+        return months.first_month_from(self.on) if self.ended else months.number_of(self.on)
+
+
 @dataclass(slots=True)
 class HouseFacts:
     """What all accounts share, and which later events concern whom."""
@@ -449,6 +486,7 @@ class HouseFacts:
     agents: dict[str, AgentFacts] = field(default_factory=dict)
     plans: dict[str, list[PlanVersion]] = field(default_factory=dict)
     vendor_no: dict[str, int] = field(default_factory=dict)
+    vendor_agreements: dict[str, list[VendorAgreement]] = field(default_factory=dict)
     categories: dict[tuple[str, str], tuple[int, str]] = field(default_factory=dict)
     reported: dict[str, dict[int, int]] = field(default_factory=dict)
     """By vendor and service month: the first position at which the vendor had reported on it."""
@@ -462,8 +500,15 @@ class HouseFacts:
     def learn(self, position: int, fact: Sequence[Any]) -> None:
         """Add one fact. Raises KeyError for a tag that rating does not know: stop, do not skip."""
         _HOUSE_FACTS[fact[0]](self, position, fact)
-        if fact[0] in ("agreement", "upline", "terminated", "plan", "reported", "products"):
+        if fact[0] in ("agreement", "upline", "terminated", "plan", "reported", "products", "vendor-agreement"):
             self.changes.append((position, fact))
+
+    def ended_agreement(self, vendor: str, month: int, known: int) -> VendorAgreement | None:
+        """The end without evergreen of the vendor's agreement that holds for the month."""
+        agreements = self.vendor_agreements.get(vendor, ())
+        held = [a for a in agreements if a.position <= known and a.month <= month]
+        last = max(held, key=lambda a: (a.on, a.position), default=None)
+        return last if last is not None and last.ended and not last.evergreen else None
 
     def with_downlines(self, agents: Iterable[str]) -> set[str]:
         """The agents and everybody who ever stood below them."""
@@ -521,6 +566,12 @@ def _vendor(house: HouseFacts, position: int, fact: Sequence[Any]) -> None:
     house.vendor_no[fact[1]] = position
 
 
+def _vendor_agreement(house: HouseFacts, position: int, fact: Sequence[Any]) -> None:
+    _, vendor, on, what, evergreen = fact
+    agreement = VendorAgreement(position, date.fromisoformat(on), what == "ended", evergreen)
+    house.vendor_agreements.setdefault(vendor, []).append(agreement)
+
+
 def _products(house: HouseFacts, position: int, fact: Sequence[Any]) -> None:
     for product, category in fact[2]:
         house.categories[fact[1], product] = (position, category)
@@ -537,6 +588,7 @@ _HOUSE_FACTS = {
     "terminated": _terminated,
     "plan": _plan,
     "vendor": _vendor,
+    "vendor-agreement": _vendor_agreement,
     "products": _products,
     "reported": _reported,
 }

@@ -5,7 +5,8 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from domain.money import half_away, show
-from domain.rating.facts import AccountFacts, Line
+from domain.rating import release_1
+from domain.rating.facts import AccountFacts, Cell, HouseFacts, Line
 from domain.rating.release_1 import Item, Share
 
 PLACES = 12
@@ -78,26 +79,27 @@ def _what_is_left(item: Item, share: Share, currency: str) -> str:
     return f"{words}; {item.label}{zeros}"
 
 
-def came_because(account: AccountFacts, position: int) -> str:
+def came_because(account: AccountFacts, house: HouseFacts, position: int) -> str:
     """Why the lines wait that came to a number in suspense at a position; nothing where none did."""
     came = (line for lines in account.lines.values() for line in lines if line.position == position)
-    return "; ".join(dict.fromkeys(waits_because(account, line) for line in came))
+    return "; ".join(dict.fromkeys(waits_because(account, house, line, position) for line in came))
 
 
-def waiting_because(account: AccountFacts, known: int) -> str:
-    """Why lines wait in a partition as known at a position: each reason once."""
-    if account.account_no > 0:
-        return NO_SERVICE_NAMED
-    standing = (line for lines in account.lines.values() for line in lines if line.position <= known < line.ended)
-    return "; ".join(dict.fromkeys(line.because for line in standing))
+def waiting_because(account: AccountFacts, house: HouseFacts, known: int) -> str:
+    """Why lines wait as known at a position: each reason once."""
+    standing = [line for lines in account.lines.values() for line in lines if line.position <= known < line.ended]
+    return "; ".join(dict.fromkeys(filter(None, (waits_because(account, house, line, known) for line in standing))))
 
 
-def waits_because(account: AccountFacts, line: Line) -> str:
-    """Why a line waits: nobody knows its account, or on a known account nobody knows its service."""
-    return line.because if account.account_no < 0 else NO_SERVICE_NAMED
-
-
-NO_SERVICE_NAMED = "the line names none of the account's services, and these have different agents"
+def waits_because(account: AccountFacts, house: HouseFacts, line: Line, known: int) -> str:
+    """Why a line waits: nobody knows its account, or on a known account what rating says; nothing if it does not."""
+    if account.account_no < 0:
+        return line.because
+    cell = Cell(account.account_no, *next(key for key, lines in account.lines.items() if line in lines))
+    for item in release_1.rate(account, house, cell, known, {}):
+        if (item.item_no, item.line) == (line.statement_no, line.line):
+            return next((zero.reason for zero in item.zeros if zero.payee == release_1.SUSPENSE), "")
+    return ""
 
 
 class Explanation(NamedTuple):

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, assert_never, cast
 
 from domain.account import AccountEvent, AgentOfRecordChanged, AgentOfRecordChangeProposed, AgentOfRecordDesignated
 from domain.adjustment import AdjustmentApproved, AdjustmentEvent, AdjustmentReversed
+from domain.agency import AgencyEvent, AgencyOfRecordChangeProposed, AgencyOfRecordLost, AgencyOfRecordRegained
 from domain.agent import AgentEvent
 from domain.calendar import CalendarEvent
 from domain.contract import ContractEvent
@@ -31,6 +32,7 @@ from domain.vendor_statement import VendorStatementEvent
 from projections.audit_trail import (
     account,
     adjustment,
+    agency,
     agent,
     calendar,
     contract,
@@ -78,6 +80,15 @@ tables = (TRAIL, LINK)
 
 SOMEBODY = "somebody"
 """The actor, to whom that is not told: a rival's principal must not be read in another agent's history."""
+
+ON_A_LETTER = (
+    AgentOfRecordDesignated
+    | AgentOfRecordChangeProposed
+    | AgentOfRecordChanged
+    | AgencyOfRecordLost
+    | AgencyOfRecordRegained
+    | AgencyOfRecordChangeProposed
+)
 DIGEST_SHOWN = len("sha256:") + 12
 
 
@@ -125,7 +136,7 @@ def project(recorded: Recorded, state: KeyedState) -> Iterable[Row]:
 
 
 def _tell(event: HouseEvent, to: Writer) -> None:
-    if isinstance(event, AccountEvent | ContractEvent | CustomerEvent):
+    if isinstance(event, AccountEvent | AgencyEvent | ContractEvent | CustomerEvent):
         _tell_business(event, to)
     elif isinstance(event, CalendarEvent):
         calendar.tell(event, to)
@@ -139,9 +150,11 @@ def _tell(event: HouseEvent, to: Writer) -> None:
         _tell_money(event, to)
 
 
-def _tell_business(event: AccountEvent | ContractEvent | CustomerEvent, to: Writer) -> None:
+def _tell_business(event: AccountEvent | AgencyEvent | ContractEvent | CustomerEvent, to: Writer) -> None:
     if isinstance(event, AccountEvent):
         account.tell(event, to)
+    elif isinstance(event, AgencyEvent):
+        agency.tell(event, to)
     elif isinstance(event, ContractEvent):
         contract.tell(event, to)
     elif isinstance(event, CustomerEvent):
@@ -176,7 +189,7 @@ def _actor(actor: Actor) -> str:
 def _evidence(event: HouseEvent, envelope: Envelope) -> str | None:
     """The letter that the event carries, and the document that came with the command."""
     letter = None
-    if isinstance(event, AgentOfRecordDesignated | AgentOfRecordChangeProposed | AgentOfRecordChanged):
+    if isinstance(event, ON_A_LETTER):
         letter = event.letter
     documents = [_document("letter", letter)] if letter else []
     if isinstance(event, AdjustmentApproved | AdjustmentReversed):

@@ -16,6 +16,7 @@ from domain.account import (
 )
 from domain.ids import account_stream, customer_stream, vendor_stream
 from domain.plan import ORIGIN
+from projections.audit_trail.agency import agents_of
 from projections.audit_trail.agent import named_agent
 from projections.audit_trail.words import Writer, agent_streams, and_, free_text, named, on_letter, weighted
 
@@ -56,8 +57,9 @@ def _tell_account(event: AccountOpened | AccountAliasAdded | AccountAliasEnded, 
 
 
 def _link_agents(event: AgentOfRecordDesignated | AgentOfRecordChanged, to: Writer) -> None:
-    for weighted_agent in event.agents:
-        to.link(named_agent(weighted_agent.agent), account_stream(event.account))
+    for named_one in event.agents:
+        to.link(named_agent(named_one.agent), account_stream(event.account))
+    to.link(agents_of(event.account), *agent_streams(*(named_one.agent for named_one in event.agents)))
 
 
 def _tell_agent_of_record(

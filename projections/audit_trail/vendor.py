@@ -1,7 +1,15 @@
 """How a vendor's events are told."""
 
+from typing import assert_never
+
 from domain.ids import vendor_stream
-from domain.vendor import ProductsListed, VendorContracted, VendorEvent
+from domain.vendor import (
+    ProductsListed,
+    VendorAgreementEnded,
+    VendorAgreementResumed,
+    VendorContracted,
+    VendorEvent,
+)
 from projections.audit_trail.words import Writer, counted, listed
 
 
@@ -26,3 +34,14 @@ def tell(event: VendorEvent, to: Writer) -> None:
         case ProductsListed():
             products = listed([f"{p.product} ({p.category}, {p.charge})" for p in event.products], "product")
             to.tell(f"Vendor {event.vendor} listed {products}.", vendor)
+        case VendorAgreementEnded():
+            after = "commission is paid on" if event.evergreen else "nobody here is paid for the whole months after it"
+            to.tell(f"The agreement of {event.vendor} with the house ended on {event.effective_on}; {after}.", vendor)
+        case VendorAgreementResumed():
+            to.tell(
+                f"The agreement of {event.vendor} with the house, ended on {event.ended_on}, was resumed from "
+                f"{event.effective_on}.",
+                vendor,
+            )
+        case _:
+            assert_never(event)

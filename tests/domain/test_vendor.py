@@ -7,10 +7,16 @@ from pydantic import ValidationError
 
 from domain.vendor import (
     ContractVendor,
+    EndVendorAgreement,
     ListProducts,
     Product,
     ProductListedTwice,
     ProductsListed,
+    ResumeVendorAgreement,
+    VendorAgreementEnded,
+    VendorAgreementHasEnded,
+    VendorAgreementInForce,
+    VendorAgreementResumed,
     VendorAlreadyContracted,
     VendorContracted,
     VendorTerms,
@@ -18,6 +24,7 @@ from domain.vendor import (
 )
 from tests.spec import DAY, LUMEN, given
 
+MARCH = date(2026, 3, 1)
 DIA = Product(product="dia", category="internet")
 SDWAN = Product(product="sdwan", category="internet")
 
@@ -88,3 +95,45 @@ def test_one_to_five_hundred_products_are_listed_at_a_time(count: int, taken: bo
     else:
         with pytest.raises(ValidationError):
             ListProducts(vendor="lumen", products=products)
+
+
+# -- the end of the agreement
+
+
+def test_a_vendors_agreement_ends_and_its_terms_say_whether_commission_is_paid_on() -> None:
+    given(LUMEN).when(EndVendorAgreement(vendor="lumen", effective_on=MARCH)).then(
+        VendorAgreementEnded(vendor="lumen", evergreen=True, effective_on=MARCH)
+    )
+    without = ContractVendor(vendor="zito", terms=VendorTerms(evergreen=False))
+    given(without).when(EndVendorAgreement(vendor="zito")).then(
+        VendorAgreementEnded(vendor="zito", evergreen=False, effective_on=DAY)
+    )
+
+
+def test_the_settlement_at_the_end_may_say_otherwise_than_the_terms() -> None:
+    given(LUMEN).when(EndVendorAgreement(vendor="lumen", evergreen=False, effective_on=MARCH)).then(
+        VendorAgreementEnded(vendor="lumen", evergreen=False, effective_on=MARCH)
+    )
+
+
+def test_an_agreement_ends_once_until_it_is_resumed() -> None:
+    end = EndVendorAgreement(vendor="lumen", effective_on=MARCH)
+    house = given(LUMEN, end)
+    house.when(end).then_refused(
+        VendorAgreementHasEnded, "the agreement of lumen with the house ended on 2026-03-01 already"
+    )
+    house.when(ResumeVendorAgreement(vendor="lumen", effective_on=MARCH)).then(
+        VendorAgreementResumed(vendor="lumen", ended_on=MARCH, effective_on=MARCH)
+    )
+    assert house.when(end).refusal is None
+
+
+def test_only_what_has_ended_is_resumed_and_not_before_its_end() -> None:
+    resume = ResumeVendorAgreement(vendor="lumen", effective_on=date(2026, 2, 1))
+    given(LUMEN).when(resume).then_refused(VendorAgreementInForce)
+    given(LUMEN, EndVendorAgreement(vendor="lumen", effective_on=MARCH)).when(resume).then_refused(
+        VendorAgreementInForce,
+        "the agreement of lumen with the house was in force until 2026-03-01; resume it from that day or a later one, "
+        "not from 2026-02-01",
+    )
+    given().when(resume).then_refused(VendorUnknown)

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from domain import account as a
-from domain import adjustment, agent, calendar, contract, customer, payout, receipt, suspense, vendor
+from domain import adjustment, agency, agent, calendar, contract, customer, payout, receipt, suspense, vendor
 from domain import plan as p
 from domain import vendor_statement as v
 from domain.message import Actor, Envelope, Event, Evidence
@@ -117,6 +117,8 @@ EVENTS: tuple[Event, ...] = (
         products=(vendor.Product(product="install", category="internet", charge="one-time"),),
         effective_on=ON,
     ),
+    vendor.VendorAgreementEnded(vendor="lumen", evergreen=False, effective_on=ON),
+    vendor.VendorAgreementResumed(vendor="lumen", ended_on=date(2025, 11, 3), effective_on=ON),
     agent.AgentRecruited(agent="harbor", partner_type="sub-agent", category="gold", upline="keystone", effective_on=ON),
     agent.AgreementSigned(agent="harbor", plan="standard", minimum_payout_minor=2500, currency="USD", effective_on=ON),
     agent.UplineChanged(agent="harbor", upline="summit", former_upline="keystone", effective_on=ON),
@@ -174,6 +176,21 @@ EVENTS: tuple[Event, ...] = (
         effective_on=ON,
     ),
     a.AgentOfRecordChanged(**CHANGE, former_agents=FORMER, effective_on=ON),
+    agency.AgencyOfRecordLost(
+        account="ACC-1", agency="brightstar", former_agency="zenith", letter=LETTER, effective_on=ON
+    ),
+    agency.AgencyOfRecordRegained(account="ACC-1", former_agency="brightstar", letter=LETTER, effective_on=ON),
+    agency.AgencyOfRecordChangeProposed(
+        account="ACC-1",
+        agency="brightstar",
+        present_agency="zenith",
+        letter=LETTER,
+        proposed_by=ANN,
+        effective_on=ON,
+    ),
+    agency.AgencyOfRecordChangeRejected(
+        account="ACC-1", agency="brightstar", rejected_because="another account was meant", effective_on=ON
+    ),
     contract.ContractSigned(
         contract="C-1",
         customer="alder-foods",

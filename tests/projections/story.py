@@ -26,6 +26,7 @@ from domain.adjustment import (
     RejectAdjustmentReversal,
     ReverseAdjustment,
 )
+from domain.agency import LoseAgencyOfRecord, RejectAgencyOfRecordChange, WinBackAgencyOfRecord
 from domain.agent import ChangeUpline, RecruitAgent, ReinstateAgent, SuspendAgent, TerminateAgent
 from domain.contract import (
     ActivateService,
@@ -60,7 +61,14 @@ from domain.payout import (
 from domain.plan import ProposePlanVersion, WithdrawPlanVersion
 from domain.receipt import MatchReceipt, MatchTo, ReceiveMoney
 from domain.suspense import ApprovePlacement, ProposePlacement, RejectPlacement
-from domain.vendor import ContractVendor, ListProducts, Product, VendorTerms
+from domain.vendor import (
+    ContractVendor,
+    EndVendorAgreement,
+    ListProducts,
+    Product,
+    ResumeVendorAgreement,
+    VendorTerms,
+)
 from domain.vendor_statement import ReceiveStatement, StatementLine
 from projections.projection import KeyedState, Projection, Row, Table
 from tests.spec import AGENTS, ALDER_FOODS, BOB, PLAN, Given, Steps, given, said
@@ -224,11 +232,29 @@ ADJUSTMENTS: tuple[Steps, ...] = (
     ),
     said(RejectAdjustment(adjustment="ADJ-2", rejected_because="the portal was down"), by=BOB),
 )
+ELSEWHERE: tuple[Steps, ...] = (
+    OpenAccount(account="lumen/2", customer="alder-foods", vendor="lumen"),
+    said(
+        LoseAgencyOfRecord(accounts=("lumen/2",), agency="brightstar", effective_on=date(2026, 3, 1)),
+        letter=Evidence(signer="vendor:lumen", signed_on=date(2026, 4, 20)),
+    ),
+    RejectAgencyOfRecordChange(accounts=("lumen/2",), rejected_because="another account was meant."),
+    said(
+        LoseAgencyOfRecord(accounts=("lumen/2",), agency="brightstar", effective_on=date(2026, 5, 1)),
+        letter=Evidence(signer="vendor:lumen", signed_on=date(2026, 4, 21)),
+    ),
+    said(
+        WinBackAgencyOfRecord(accounts=("lumen/2",), effective_on=date(2026, 6, 1)),
+        letter=Evidence(signer="vendor:lumen", signed_on=date(2026, 4, 22)),
+    ),
+    EndVendorAgreement(vendor="lumen", effective_on=date(2026, 9, 15)),
+    ResumeVendorAgreement(vendor="lumen", effective_on=date(2026, 12, 1)),
+)
 
 
 def story() -> Given:
     """Everything that can happen, each kind of event at least once."""
-    return given(PARTIES, DEALS, ACCOUNTS, CONTRACTS, CHANGES, MONEY, PAYOUTS, ADJUSTMENTS, STANDING, RIVALS)
+    return given(PARTIES, DEALS, ACCOUNTS, CONTRACTS, CHANGES, MONEY, PAYOUTS, ADJUSTMENTS, STANDING, ELSEWHERE, RIVALS)
 
 
 def book(log: MemoryLog, *projections: Projection) -> MemoryBook:

@@ -8,10 +8,11 @@ import pytest
 
 from adapters.memory import MemoryLog
 from domain.account import Alias, ChangeAgentOfRecord, DesignateAgentOfRecord, OpenAccount, Weighted
+from domain.agency import LoseAgencyOfRecord, RejectAgencyOfRecordChange, WinBackAgencyOfRecord
 from domain.contract import AssignService, OrderService, SignContract
 from domain.customer import ApproveRegistration, OnboardCustomer, RegisterDeal, WinDeal
 from domain.house import HouseEvent
-from domain.message import TOPICS, Actor, Issued
+from domain.message import TOPICS, Actor, Evidence, Issued
 from domain.plan import (
     Differential,
     Flat,
@@ -30,7 +31,7 @@ from domain.vendor import ContractVendor
 from projections import audit_trail
 from projections.audit_trail import Entry, history, render
 from tests.projections.story import ACCOUNT, ACCOUNTS, PARTIES, agents, book, in_batches, loa, story
-from tests.spec import Given, given, said
+from tests.spec import Given, account, designated, given, said
 
 STORY = story()
 ON = f"contract C-1 on account {ACCOUNT}"
@@ -138,6 +139,36 @@ def test_the_accounts_their_customer_and_the_downline_of_a_terminated_agent_read
     )
     assert told(STORY, "agent:harbor")[-1] == without
     assert without not in told(STORY, f"account:{ACCOUNT}"), "keystone was never agent of record there"
+
+
+def test_an_account_its_customer_and_its_agents_read_who_was_agency_of_record() -> None:
+    word = Evidence(signer="vendor:lumen", signed_on=date(2026, 1, 3))
+    one = ("ACC-1",)
+    house = given(
+        PARTIES,
+        account(),
+        designated("harbor"),
+        said(LoseAgencyOfRecord(accounts=one, agency="zenith", effective_on=date(2025, 12, 1)), letter=word),
+        RejectAgencyOfRecordChange(accounts=one, rejected_because="another account was meant."),
+        said(LoseAgencyOfRecord(accounts=one, agency="brightstar", effective_on=date(2026, 5, 1)), letter=word),
+        said(WinBackAgencyOfRecord(accounts=one, effective_on=date(2026, 6, 1)), letter=word),
+    )
+    for participant in ("account:ACC-1", "customer:alder-foods", "agent:harbor"):
+        assert told(house, participant)[-4:] == [
+            "A change of the agency of record on ACC-1 from this house to zenith from 2025-12-01 was proposed, on the "
+            "letter signed 2026-01-03.",
+            "The proposed change of the agency of record on ACC-1 to zenith was rejected: another account was meant.",
+            "Agency of record on ACC-1 was lost to brightstar from 2026-05-01, on the letter signed 2026-01-03; from "
+            "then on nobody here is paid for it.",
+            "Agency of record on ACC-1 was won back from brightstar from 2026-06-01, on the letter signed 2026-01-03.",
+        ]
+
+
+def test_a_vendor_reads_that_its_agreement_ended_and_was_resumed() -> None:
+    assert [said for said in told(STORY, "vendor:lumen") if said.startswith("The agreement")] == [
+        "The agreement of lumen with the house ended on 2026-09-15; commission is paid on.",
+        "The agreement of lumen with the house, ended on 2026-09-15, was resumed from 2026-12-01.",
+    ]
 
 
 def test_who_was_proposed_as_agent_of_record_learns_that_it_was_rejected() -> None:

@@ -20,6 +20,7 @@ from domain.account import (
     StaysUntilRenewal,
     Weighted,
 )
+from domain.agency import ApproveAgencyOfRecordChange, LoseAgencyOfRecord, WinBackAgencyOfRecord
 from domain.agent import ChangeUpline, TerminateAgent
 from domain.calendar import OpenDay
 from domain.contract import (
@@ -53,6 +54,7 @@ from domain.plan import (
     SignedOrRenewedFrom,
 )
 from domain.rating.expected import expected_zeros
+from domain.vendor import EndVendorAgreement, ResumeVendorAgreement
 from domain.vendor_statement import ReceiveStatement, StatementLine
 from projections.ledger import CASH_KIND, PAYER_ROLE, book_name
 from tests.projections.story import book
@@ -761,3 +763,141 @@ def test_given_rules_that_match_then_the_most_specific_one_pays_alone() -> None:
     assert asked.shares("2026-01") == {"harbor": 60_00, "house": 40_00}
     assert asked.shares("2026-02") == {"harbor": 50_00, "house": 50_00}
     assert asked.shares("2026-03") == {"harbor": 80_00, "house": 20_00}
+
+
+# -- when the agency of record is another's, or the vendor's agreement has ended
+
+
+WORD = letter(date(2026, 1, 3), signer="vendor:lumen")
+ELSEWHERE = "agency of record is brightstar since 2026-01-01"
+
+
+def lost(month: str = "2026-01") -> tuple[Steps, ...]:
+    on = months.first_day(months.number(month))
+    return (said(LoseAgencyOfRecord(accounts=("ACC-1",), agency="brightstar", effective_on=on), letter=WORD),)
+
+
+def won_back(month: str = "2026-01") -> tuple[Steps, ...]:
+    on = months.first_day(months.number(month))
+    return (said(WinBackAgencyOfRecord(accounts=("ACC-1",), effective_on=on), letter=WORD),)
+
+
+APPROVED = said(ApproveAgencyOfRecordChange(accounts=("ACC-1",)), by=BOB)
+
+
+def only(reasons: list[str]) -> str:
+    """One reason, without the position that it ends with."""
+    (reason,) = {reason.partition(" (position")[0] for reason in reasons}
+    return reason
+
+
+def test_given_another_agency_of_record_then_a_line_that_comes_all_the_same_waits_in_suspense() -> None:
+    asked = told(PEOPLE, ACCOUNT, lost(), statement("2026-02", line()))
+
+    assert asked.shares("2026-01") == {"suspense": 100_00}
+    assert only(asked.zeros("agent:harbor", "2026-01")) == ELSEWHERE
+
+
+def test_given_another_agency_of_record_then_the_upline_is_told_too() -> None:
+    upline = plan("upline", rules=(rule(of_commission("0.9")),), overrides=(team_percent("0.05"),))
+
+    asked = told(people(upline=upline), ACCOUNT, lost(), statement("2026-02", line()))
+
+    assert asked.shares("2026-01") == {"suspense": 100_00}
+    assert only(asked.zeros("agent:keystone", "2026-01")) == ELSEWHERE
+
+
+def test_given_a_late_word_that_the_agency_was_lost_then_its_months_go_back_to_suspense_and_others_stay() -> None:
+    paid = (statement("2026-02", line("2026-01")), statement("2026-03", line("2026-02")))
+
+    asked = told(PEOPLE, ACCOUNT, paid, OpenDay(date=date(2026, 4, 2)), lost("2026-02"), APPROVED)
+
+    assert asked.posted_last() == {"2026-02": {"harbor": -80_00, "house": -20_00, "suspense": 100_00}}
+    assert asked.shares("2026-01") == {"harbor": 80_00, "house": 20_00}
+
+
+def test_given_an_agency_that_turns_out_to_have_been_ours_then_what_waited_is_posted_by_itself() -> None:
+    waits = (PEOPLE, ACCOUNT, lost(), statement("2026-02", line()))
+
+    asked = told(waits, OpenDay(date=date(2026, 3, 2)), won_back(), APPROVED)
+
+    assert asked.posted_last() == {"2026-01": {"harbor": 80_00, "house": 20_00, "suspense": -100_00}}
+    assert asked.zeros("agent:harbor", "2026-01") == []
+
+
+def test_given_an_agency_won_back_from_a_later_month_then_the_months_between_stay_anothers() -> None:
+    asked = told(
+        PEOPLE, ACCOUNT, lost("2026-01"), won_back("2026-02"), statement("2026-03", line("2026-01"), line("2026-02"))
+    )
+
+    assert asked.shares("2026-01") == {"suspense": 100_00}
+    assert asked.shares("2026-02") == {"harbor": 80_00, "house": 20_00}
+
+
+def test_given_another_agency_of_record_then_what_is_paid_by_the_month_in_service_is_not_due_and_says_so() -> None:
+    asked = told(BY_MRC, ACCOUNT, CONTRACT, service(), lost(), statement("2026-02"))
+
+    assert asked.shares("2026-01") == {}
+    assert only(asked.zeros("agent:harbor", "2026-01")) == ELSEWHERE
+
+
+def test_given_a_late_word_then_what_was_due_by_the_month_in_service_is_taken_back() -> None:
+    due = (BY_MRC, ACCOUNT, CONTRACT, service(), statement("2026-02", line()))
+
+    asked = told(due, OpenDay(date=date(2026, 3, 2)), lost(), APPROVED)
+
+    assert asked.posted_last() == {"2026-01": {"harbor": -10_00, "house": -90_00, "suspense": 100_00}}
+
+
+def test_given_another_agency_of_record_and_no_line_then_the_agent_is_told_of_the_agency() -> None:
+    asked = told(PEOPLE, ACCOUNT, lost(), statement("2026-02"))
+
+    assert only(asked.zeros("agent:harbor", "2026-01")) == ELSEWHERE
+
+
+def test_given_a_late_word_then_a_spiff_stays_that_was_due_when_the_service_was_activated() -> None:
+    asked = told(people(SPIFF_150), ACCOUNT, CONTRACT, service(), OpenDay(date=date(2026, 3, 2)), lost(), APPROVED)
+
+    assert asked.shares("2026-01", "spiff") == {"harbor": 150_00, "house": -150_00}
+
+
+def test_given_an_agency_lost_before_a_service_was_activated_then_its_spiff_is_not_due_until_it_turns_out_ours() -> (
+    None
+):
+    before = (people(SPIFF_150), ACCOUNT, CONTRACT, lost(), service())
+
+    assert told(before).shares("2026-01", "spiff") == {}
+    assert only(told(before).zeros("agent:harbor", "2026-01")) == ELSEWHERE
+    ours = told(before, OpenDay(date=date(2026, 3, 2)), won_back(), APPROVED)
+    assert ours.shares("2026-01", "spiff") == {"harbor": 150_00, "house": -150_00}
+
+
+@pytest.mark.parametrize(
+    ("evergreen", "march"), [(True, {"harbor": 80_00, "house": 20_00}), (False, {"suspense": 100_00})]
+)
+def test_given_the_end_of_a_vendors_agreement_then_whole_months_after_it_are_nobodys_unless_evergreen(
+    evergreen: bool, march: dict[str, int]
+) -> None:
+    asked = told(
+        PEOPLE,
+        ACCOUNT,
+        EndVendorAgreement(vendor="lumen", evergreen=evergreen, effective_on=date(2026, 2, 15)),
+        statement("2026-04", line("2026-02"), line("2026-03")),
+    )
+
+    assert asked.shares("2026-02") == {"harbor": 80_00, "house": 20_00}
+    assert asked.shares("2026-03") == march
+
+
+def test_given_an_agreement_resumed_then_what_waited_from_then_on_is_posted() -> None:
+    asked = told(
+        PEOPLE,
+        ACCOUNT,
+        EndVendorAgreement(vendor="lumen", evergreen=False, effective_on=date(2026, 1, 1)),
+        statement("2026-03", line("2026-01"), line("2026-02")),
+        ResumeVendorAgreement(vendor="lumen", effective_on=date(2026, 2, 10)),
+    )
+
+    assert asked.posted_last() == {"2026-02": {"harbor": 80_00, "house": 20_00, "suspense": -100_00}}
+    why = "the agreement of lumen ended on 2026-01-01, without evergreen"
+    assert only(asked.zeros("agent:harbor", "2026-01")) == why

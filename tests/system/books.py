@@ -206,7 +206,7 @@ class OnPostgres:
         sums: dict[tuple[str, str], int] = {}
         for entry, explained in self.explained():
             if entry.role == SUSPENSE_ROLE:
-                why = came_because(self.queries.account_facts(entry.account_no), entry.position)
+                why = came_because(self.queries.account_facts(entry.account_no), self.queries.house, entry.position)
                 key = (str(explained.recorded_on), why or "placed")
                 sums[key] = sums.get(key, 0) + entry.amount_minor
         return [Suspended(day, amount, why) for (day, why), amount in sums.items()]

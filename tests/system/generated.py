@@ -31,7 +31,8 @@ from domain.adjustment import (
     RejectAdjustment,
     ReverseAdjustment,
 )
-from domain.agent import ChangeUpline, RecruitAgent, SignAgreement, TerminateAgent
+from domain.agency import ApproveAgencyOfRecordChange, LoseAgencyOfRecord, WinBackAgencyOfRecord
+from domain.agent import ChangeUpline, RecruitAgent, ReinstateAgent, SignAgreement, SuspendAgent, TerminateAgent
 from domain.calendar import OpenDay
 from domain.contract import (
     ActivateService,
@@ -73,7 +74,7 @@ from domain.plan import (
 )
 from domain.receipt import ReceiveMoney
 from domain.suspense import ApprovePlacement, LineOf, ProposePlacement
-from domain.vendor import ContractVendor, ListProducts, Product
+from domain.vendor import ContractVendor, EndVendorAgreement, ListProducts, Product, ResumeVendorAgreement
 from domain.vendor_statement import ReceiveStatement, StatementLine
 from services.simulation import Simulation
 
@@ -242,6 +243,58 @@ class Terminated:
 
     def commands(self, now: Now) -> Iterator[Given]:
         yield by_ann(TerminateAgent(agent=self.agent, effective_on=day(self.month, 20), evergreen=self.evergreen))
+
+
+@dataclass(frozen=True)
+class Suspended:
+    agent: str
+
+    def commands(self, now: Now) -> Iterator[Given]:
+        yield by_ann(SuspendAgent(agent=self.agent, suspended_because="a complaint"))
+
+
+@dataclass(frozen=True)
+class Reinstated:
+    agent: str
+
+    def commands(self, now: Now) -> Iterator[Given]:
+        yield by_ann(ReinstateAgent(agent=self.agent))
+
+
+@dataclass(frozen=True)
+class AgencyMoved:
+    """To another house, or back to ours (None)."""
+
+    accounts: tuple[str, ...]
+    agency: str | None
+    month: int
+
+    def commands(self, now: Now) -> Iterator[Given]:
+        on, word = day(self.month), Evidence(signer="vendor:lumen", signed_on=day(self.month, 3))
+        if self.agency is None:
+            yield by_ann(WinBackAgencyOfRecord(accounts=self.accounts, effective_on=on), word)
+        else:
+            yield by_ann(LoseAgencyOfRecord(accounts=self.accounts, agency=self.agency, effective_on=on), word)
+        yield by_bob(ApproveAgencyOfRecordChange(accounts=self.accounts))
+
+
+@dataclass(frozen=True)
+class AgreementEnded:
+    vendor: str
+    evergreen: bool
+    on: date
+
+    def commands(self, now: Now) -> Iterator[Given]:
+        yield by_ann(EndVendorAgreement(vendor=self.vendor, evergreen=self.evergreen, effective_on=self.on))
+
+
+@dataclass(frozen=True)
+class AgreementResumed:
+    vendor: str
+    on: date
+
+    def commands(self, now: Now) -> Iterator[Given]:
+        yield by_ann(ResumeVendorAgreement(vendor=self.vendor, effective_on=self.on))
 
 
 @dataclass(frozen=True)
@@ -497,6 +550,11 @@ Happening = (
     | NewUpline
     | NewAgreement
     | Terminated
+    | Suspended
+    | Reinstated
+    | AgencyMoved
+    | AgreementEnded
+    | AgreementResumed
     | NewPlanVersion
     | NewService
     | Activated
@@ -752,6 +810,12 @@ _LINE_PLACED = st.builds(
     month=_maybe(_MONTH),
     keep_alias=st.booleans(),
 )
+_AGENCY_MOVED = st.builds(
+    AgencyMoved,
+    st.sampled_from((("A-1",), ("A-1",), ("A-2",), ("A-1", "A-2"))),
+    st.sampled_from(("brightstar", "brightstar", "zenith", None, None)),
+    _MONTH,
+)
 HAPPENINGS: st.SearchStrategy[Happening] = st.one_of(
     st.builds(MonthsPass, st.integers(1, 2)),
     _STATEMENT,
@@ -769,6 +833,12 @@ HAPPENINGS: st.SearchStrategy[Happening] = st.one_of(
     st.builds(NewUpline, _AGENT, _maybe(_AGENT), _MONTH),
     st.builds(NewAgreement, _AGENT, _PLAN, _MONTH, st.sampled_from((0, 2500))),
     st.builds(Terminated, _AGENT, _MONTH, st.booleans()),
+    st.builds(Suspended, _AGENT),
+    st.builds(Reinstated, _AGENT),
+    _AGENCY_MOVED,
+    _AGENCY_MOVED,
+    st.builds(AgreementEnded, _VENDOR, st.sampled_from((False, False, True)), _DAY),
+    st.builds(AgreementResumed, _VENDOR, _DAY),
     _PLACEMENT,
     _PLACEMENT,
     _LINE_PLACED,

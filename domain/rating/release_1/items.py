@@ -137,7 +137,7 @@ def _rate_line(
 ) -> Item:
     found = terms(account, house, cell, service, line.product, line.vendor, known, cache, named=line.service)
     if found.suspense_because:
-        return _suspended(line, found.suspense_because)
+        return _suspended(line, found.suspense_because, tuple(zero.in_month(cell.month) for zero in found.zeros))
     exact = line.commission
     total = half_away(exact)
     shares: list[Share] = []
@@ -168,11 +168,13 @@ def _share(coefficient: Coefficient, base: int | Fraction) -> Share:
     return Share(payee, role, amount if above >= 0 else -amount, base, coefficient)
 
 
-def _suspended(line: Line, because: str) -> Item:
+def _suspended(line: Line, because: str, zeros: tuple[Zero, ...] = ()) -> Item:
     total = half_away(line.commission)
     share = Share(SUSPENSE, SUSPENSE_ROLE, total, total, None)
     label = f"line {line.line} of statement {line.statement}"
-    return Item(line.statement_no, line.line, ((line.vendor, total),), (share,), (Zero(SUSPENSE, because),), label)
+    return Item(
+        line.statement_no, line.line, ((line.vendor, total),), (share,), (Zero(SUSPENSE, because), *zeros), label
+    )
 
 
 def _rate_service(
@@ -194,7 +196,7 @@ def _rate_service(
         applies = service.in_force(cell.month, known)
         found = terms(account, house, cell, service, None, service.vendor, known, cache) if applies else None
         due = bool(lines) or _reported(account, house, cell.month, known)
-    if found is None or not (found.pays_by_service or lines):
+    if found is None or not (found.pays_by_service or found.withheld_by_service or lines):
         return
     received = _received(lines)
     zeros = list(found.zeros)

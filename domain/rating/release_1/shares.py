@@ -92,6 +92,9 @@ class Terms:
     splits: tuple[Split, ...]
     zeros: tuple[Zero, ...] = ()
     suspense_because: str = ""
+    """Lines wait: nobody knows whose they are, or they are nobody's here."""
+    withheld_by_service: bool = False
+    """What would be paid by the month in service is not due: it is nobody's here."""
 
     @property
     def pays_by_service(self) -> bool:

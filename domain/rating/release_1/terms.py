@@ -24,7 +24,14 @@ from domain.plan import (
     Rule,
     Selector,
 )
-from domain.rating.attribution import agent_of_record, commission_agents, has_own_agent, service_names, services_differ
+from domain.rating.attribution import (
+    agent_of_record,
+    commission_agents,
+    has_own_agent,
+    nobody_here_is_paid,
+    service_names,
+    services_differ,
+)
 from domain.rating.facts import (
     NEVER,
     AccountFacts,
@@ -104,6 +111,8 @@ def _turns(account: AccountFacts, house: HouseFacts) -> Iterator[int]:
         if aor.stays_at_latest is not None:
             yield months.first_month_from(aor.stays_at_latest)
         agents.update(agent for agent, _ in aor.agents)
+    yield from (months.number_of(agency.effective_on) for agency in account.agencies)
+    yield from (agreement.month for of_vendor in house.vendor_agreements.values() for agreement in of_vendor)
     for service in account.services.values():
         for term in service.terms:
             yield months.number_of(term.on)
@@ -169,20 +178,44 @@ def _compile(
     once: bool,
 ) -> Terms:
     day = months.last_day(cell.month)
+    elsewhere = _nobody_here(account, house, cell, service, vendor, known, once)
     if service is None and not has_own_agent(account, named, day, known) and services_differ(account, day, known):
         what = f"a service {named} that the account does not have" if named else "no service"
         because = f"the line names {what}, and the account's services have different agents"
-        return Terms((), suspense_because=because)
+        return Terms((), suspense_because=elsewhere or because)
     aor = _paid_agents(account, service, named, cell, known, once)
     if aor is None:
-        return Terms((), (Zero(HOUSE, f"{account.account} has no agent of record in {MONTH}"),))
+        return Terms(
+            (), (Zero(HOUSE, f"{account.account} has no agent of record in {MONTH}"),), suspense_because=elsewhere
+        )
     product = product or (service.product if service else None)
     category = _category(house, vendor, product, known) or (service.category if service else None)
     subject = _Subject(account, house, cell, service, product, category, vendor, known, once, named)
     stay = None if once else agent_of_record(account.designations, service_names(service, named), day, known)
     stay = None if stay == aor else stay
     splits = tuple(_split(subject, aor, index, stay) for index in range(len(aor.agents)))
+    if elsewhere:
+        return _withheld(splits, elsewhere)
     return Terms(splits, _not_reached_yet(stay, aor))
+
+
+def _nobody_here(
+    account: AccountFacts, house: HouseFacts, cell: Cell, service: Service | None, vendor: str, known: int, once: bool
+) -> str:
+    """Why nobody here is paid for the month. A SPIFF that was due when the service was activated stays due."""
+    because = nobody_here_is_paid(account, house, vendor, cell.month, known)
+    start = service.activated_on(known) if because and service and once else None
+    if start is not None and not nobody_here_is_paid(account, house, vendor, cell.month, start.position):
+        return ""
+    return because
+
+
+def _withheld(splits: tuple[Split, ...], because: str) -> Terms:
+    """Nothing is paid, and everybody who would be is told why."""
+    payees = {c.payee: None for split in splits for c in (*split.commission, *split.by_service)}
+    zeros = [zero for split in splits for zero in split.zeros]
+    zeros += [Zero(payee, because) for payee in payees]
+    return Terms((), tuple(zeros), because, any(split.by_service for split in splits))
 
 
 def _not_reached_yet(stay: Designation | None, aor: Designation) -> tuple[Zero, ...]:

@@ -1,0 +1,149 @@
+"""``trailbook account``, ``trailbook agent``, ``trailbook vendor``: who may be paid, and on whose word that changed."""
+
+from datetime import date
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+
+from adapters.faults import first_fault
+from domain.agency import (
+    ApproveAgencyOfRecordChange,
+    LoseAgencyOfRecord,
+    RejectAgencyOfRecordChange,
+    WinBackAgencyOfRecord,
+)
+from domain.agent import ReinstateAgent, SuspendAgent, TerminateAgent
+from domain.message import Evidence
+from domain.vendor import EndVendorAgreement, ResumeVendorAgreement
+from services.cli_shared import By, Json, WrongUsage, command_of, give
+
+account_app = typer.Typer(help="Accounts: agency of record and letters.", no_args_is_help=True)
+agent_app = typer.Typer(help="Agents' standing: suspended, reinstated, terminated.", no_args_is_help=True)
+vendor_app = typer.Typer(help="Vendors' agreements with the house.", no_args_is_help=True)
+
+From = Annotated[str, typer.Option("--from", help="The first day on which it holds, such as 2026-03-01.")]
+FromOrToday = Annotated[str | None, typer.Option("--from", help="The first day on which it holds; default: today.")]
+Signer = Annotated[str | None, typer.Option(help="Who signed the letter: a party id such as vendor:lumen.")]
+SignedOn = Annotated[str | None, typer.Option(help="The day on which it was signed.")]
+Digest = Annotated[str | None, typer.Option(help="The document's digest: sha256:….")]
+Because = Annotated[str, typer.Option(help="Why, in a few words.")]
+Accounts = Annotated[list[str], typer.Argument(help="One account or several; all of them or none.")]
+
+
+def day(text: str) -> date:
+    """Raises WrongUsage."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise WrongUsage(f"{text} is not a date; write it like 2026-02-20") from None
+
+
+def evidence_of(signer: str | None, signed_on: str | None, digest: str | None) -> Evidence | None:
+    """Raises WrongUsage."""
+    if signer is None and signed_on is None and digest is None:
+        return None
+    try:
+        return Evidence.model_validate({"signer": signer, "signed_on": signed_on, "digest": digest})
+    except ValidationError as error:
+        raise WrongUsage(f"--signer and --signed-on name the letter: {first_fault(error)}") from None
+
+
+# -- accounts
+
+
+@account_app.command("agency-lost")
+def agency_lost(
+    accounts: Accounts,
+    agency: Annotated[str, typer.Option(help="The other house: a party id such as brightstar.")],
+    from_: From,
+    signer: Signer = None,
+    signed_on: SignedOn = None,
+    digest: Digest = None,
+    by: By = "",
+    json: Json = False,
+) -> None:
+    """The vendor recognises another house; from then on nobody here is paid for the accounts."""
+    command = command_of(LoseAgencyOfRecord, accounts=accounts, agency=agency, effective_on=day(from_))
+    give(command, by, evidence=evidence_of(signer, signed_on, digest), json=json)
+
+
+@account_app.command("agency-won-back")
+def agency_won_back(
+    accounts: Accounts,
+    from_: From,
+    signer: Signer = None,
+    signed_on: SignedOn = None,
+    digest: Digest = None,
+    by: By = "",
+    json: Json = False,
+) -> None:
+    """The vendor recognises this house again; what waited in suspense for those months is posted."""
+    command = command_of(WinBackAgencyOfRecord, accounts=accounts, effective_on=day(from_))
+    give(command, by, evidence=evidence_of(signer, signed_on, digest), json=json)
+
+
+@account_app.command("approve-agency")
+def approve_agency(accounts: Accounts, by: By = "", json: Json = False) -> None:
+    """Approve a change of the agency of record that reaches back and that somebody else proposed."""
+    give(command_of(ApproveAgencyOfRecordChange, accounts=accounts), by, json=json)
+
+
+@account_app.command("reject-agency")
+def reject_agency(accounts: Accounts, because: Because, by: By = "", json: Json = False) -> None:
+    """Reject a proposed change of the agency of record."""
+    give(command_of(RejectAgencyOfRecordChange, accounts=accounts, rejected_because=because), by, json=json)
+
+
+# -- agents
+
+
+@agent_app.command("suspend")
+def suspend(agent: str, because: Because, from_: FromOrToday = None, by: By = "", json: Json = False) -> None:
+    """Pay nothing out to an agent; it earns on, and pay runs carry its balance."""
+    on = day(from_) if from_ else None
+    give(command_of(SuspendAgent, agent=agent, suspended_because=because, effective_on=on), by, json=json)
+
+
+@agent_app.command("reinstate")
+def reinstate(agent: str, from_: FromOrToday = None, by: By = "", json: Json = False) -> None:
+    """Pay a suspended agent again; the next pay run pays what was carried."""
+    on = day(from_) if from_ else None
+    give(command_of(ReinstateAgent, agent=agent, effective_on=on), by, json=json)
+
+
+@agent_app.command("terminate")
+def terminate(
+    agent: str,
+    from_: From,
+    evergreen: Annotated[bool, typer.Option(help="Residuals are paid on.")] = False,
+    by: By = "",
+    json: Json = False,
+) -> None:
+    """End the house's agreement with an agent."""
+    give(command_of(TerminateAgent, agent=agent, effective_on=day(from_), evergreen=evergreen), by, json=json)
+
+
+# -- vendors
+
+
+@vendor_app.command("end-agreement")
+def end_agreement(
+    vendor: str,
+    from_: FromOrToday = None,
+    evergreen: Annotated[
+        bool | None, typer.Option(help="Commission is paid on, or not; default: as the vendor's terms say.")
+    ] = None,
+    by: By = "",
+    json: Json = False,
+) -> None:
+    """The vendor's agreement with the house ends."""
+    on = day(from_) if from_ else None
+    give(command_of(EndVendorAgreement, vendor=vendor, evergreen=evergreen, effective_on=on), by, json=json)
+
+
+@vendor_app.command("resume-agreement")
+def resume_agreement(vendor: str, from_: FromOrToday = None, by: By = "", json: Json = False) -> None:
+    """The vendor's agreement with the house is in force again."""
+    on = day(from_) if from_ else None
+    give(command_of(ResumeVendorAgreement, vendor=vendor, effective_on=on), by, json=json)
