@@ -1,22 +1,24 @@
 """The log in PostgreSQL: what ``domain.log.Log`` promises, also when a connection breaks in the middle of an append."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Self, TypeVar, cast
 
 from eventsourcing.application import Application
-from eventsourcing.persistence import IntegrityError, InterfaceError, OperationalError
+from eventsourcing.persistence import IntegrityError, InterfaceError, OperationalError, StoredEvent
 
 from adapters.database import Database, DatabaseUnavailable, Role
 from adapters.mapper import HouseMapper, PlacedEvent
-from adapters.recorder import HouseRecorder, RawEvent, StoredCommand, conflict_of, connection_lost
+from adapters.recorder import AppendedRange, HouseRecorder, RawEvent, StoredCommand, conflict_of, connection_lost
 from domain.ids import StreamId
 from domain.log import CommandIdTaken, CommandResult, Head, NewEvent, StreamMoved
-from domain.message import Recorded
+from domain.message import TOPICS, Event, Recorded, state_with
 
 RECONNECTS = 5
 """How often an append or a read is tried again after its connection broke."""
 POOL_SIZE = 4
+
+_FURTHER = tuple(topic for topic, event in TOPICS.items() if event.further)
 
 Result = TypeVar("Result")
 
@@ -70,8 +72,11 @@ class PostgresLog:
     # -- reading
 
     def load(self, after: Mapping[StreamId, int]) -> Sequence[Recorded]:
-        """The events of each named stream after the given version, in order within each stream."""
-        return self._recorded(self._patiently(lambda: self.recorder.select_streams(after)))
+        """The events of each named stream after the given version, in order within each stream, to be folded.
+
+        Of events that only carry further lines, of which a big file has thousands, only a stream's last one.
+        """
+        return self._recorded(self._patiently(lambda: self.recorder.select_streams(after, _FURTHER)))
 
     def result_of(self, command_id: str) -> CommandResult | None:
         """What the command id led to, if it is stored."""
@@ -109,10 +114,37 @@ class PostgresLog:
         """
         stored = [self.mapper.to_stored_event(event) for event in events]
         guarded = _guarded(events, guards)
+        return self._once(lambda: self.recorder.append(stored, guarded, command_id, digest), command_id, digest)
+
+    def append_lines(
+        self,
+        first: NewEvent,
+        lines: Callable[[], Iterable[tuple[Event, Mapping[str, bytes]]]],
+        guards: Mapping[StreamId, int],
+        command_id: str,
+        digest: str,
+    ) -> CommandResult:
+        """Append events of one stream from ``first`` on, each with its lists encoded apart, as ``append`` does.
+
+        ``lines`` begins with the first event, and gives the same ones as often as it is called: memory stays flat.
+        """
+
+        def stored() -> Iterator[StoredEvent]:
+            for version, (event, encoded) in enumerate(lines(), start=first.stream_version):
+                state = state_with(event, first.envelope, encoded)
+                yield StoredEvent(first.stream_id, version, event.topic, state)
+
+        guarded = _guarded([first], guards)
+        return self._once(
+            lambda: self.recorder.append_staged(stored(), guarded, command_id, digest), command_id, digest
+        )
+
+    def _once(self, append: Callable[[], AppendedRange], command_id: str, digest: str) -> CommandResult:
+        """One effect of the command id, however often the connection breaks."""
         lost = False
         for _ in range(RECONNECTS + 1):
             try:
-                done = self.recorder.append(stored, guarded, command_id, digest)
+                done = append()
                 return CommandResult(command_id, digest, done.first, done.last)
             except IntegrityError as error:
                 if earlier := self._earlier(command_id, digest, lost):

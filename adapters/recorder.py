@@ -192,18 +192,28 @@ class HouseRecorder(PostgresApplicationRecorder):
         with self.datastore.get_connection() as connection:
             return AppendedRange(*self._row(connection, self._append, parameters))
 
-    def _append_many_bytes(self, events: Sequence[StoredEvent], rest: tuple[Any, ...]) -> AppendedRange:
+    def append_staged(
+        self, events: Iterable[StoredEvent], guards: Mapping[str, int], command_id: str, digest: str
+    ) -> AppendedRange:
+        """``append`` for events that are too many for memory: the head is held only while the server moves them."""
+        return self._append_many_bytes(events, (_array(guards), _integers(guards.values()), command_id, digest))
+
+    def _append_many_bytes(self, events: Iterable[StoredEvent], rest: tuple[Any, ...]) -> AppendedRange:
         with self.datastore.get_connection() as connection, connection.transaction():
             connection.execute(STAGE)
+            place = 0
             with connection.cursor() as cursor, cursor.copy(_COPY_STAGED) as copy:
                 copy.set_types(("text", "int8", "text", "bytea", "int8"))
                 for place, event in enumerate(events, start=1):
                     copy.write_row((event.originator_id, event.originator_version, event.topic, event.state, place))
-            return AppendedRange(*self._row(connection, self._append_staged, (len(events), *rest)))
+            return AppendedRange(*self._row(connection, self._append_staged, (place, *rest)))
 
-    def select_streams(self, after: Mapping[str, int]) -> list[RawEvent]:
-        """The events of each named stream after its version, by position, in one query. Raises OperationalError."""
-        return self._rows(self._select_streams, (_array(after), _integers(after.values())))
+    def select_streams(self, after: Mapping[str, int], passing_over: Iterable[str] = ()) -> list[RawEvent]:
+        """The events of each named stream after its version, by position, in one query. Raises OperationalError.
+
+        Of the topics to pass over only a stream's last event is read.
+        """
+        return self._rows(self._select_streams, (_array(after), _integers(after.values()), _array(passing_over)))
 
     def select_rows(self, after: int, limit: int) -> list[RawEvent]:
         """Up to ``limit`` events after a position, in order. Raises OperationalError."""
@@ -328,6 +338,8 @@ FROM unnest(%s::text[], %s::bigint[]) AS named (stream, after)
 CROSS JOIN LATERAL (
     SELECT * FROM {house}.house_events
     WHERE originator_id = named.stream AND originator_version > named.after
+    AND (topic <> ALL (%s::text[]) OR originator_version = (
+        SELECT max(originator_version) FROM {house}.house_events WHERE originator_id = named.stream))
     ORDER BY originator_version
 ) AS event
 ORDER BY notification_id

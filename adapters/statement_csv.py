@@ -36,12 +36,14 @@ class HashedFile(io.RawIOBase):
         self._file = path.open("rb", buffering=0)
         self._sha256 = hashlib.sha256()
         self._since_line_end = 0
+        self.bytes_read = 0
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
         count = self._file.readinto(buffer) or 0
+        self.bytes_read += count
         block = bytes(memoryview(buffer)[:count])
         self._sha256.update(block)
         last = max(block.rfind(b"\n"), block.rfind(b"\r"))

@@ -7,9 +7,10 @@ from pathlib import Path
 from adapters.statement_csv import LONGEST_LINE, HashedFile, LineTooLong, decoding_fault, encoding_of, rows_of
 from adapters.statement_faults import Faults, StatementFaults
 from adapters.statement_mapping import FileMapping, Tab, read_mapping
-from adapters.statement_table import Found, PlainLine, Table
+from adapters.statement_table import Found, Table
 from adapters.statement_values import parse_month
 from domain.money import half_away
+from domain.vendor_statement import PlainLine
 
 __all__ = ["PlainLine", "StatementFaults", "StatementSource", "open_statement", "read_mapping"]
 
@@ -35,6 +36,7 @@ class StatementSource:
             self.faults.add(f"--month {month!r} is not a month; write it like 2026-02")
         if month is None and mapping.columns.statement_month is None:
             self.faults.add("names no statement month; give it with --month")
+        self._file: HashedFile | None = None
         self._found = Found(self.faults, currency, said)
         if mapping.columns.statement_month is None:
             self._found.month = said or ""
@@ -68,6 +70,11 @@ class StatementSource:
         return self._found.total.rounded_minor
 
     @property
+    def bytes_read(self) -> int:
+        """How far the reading has come."""
+        return self._file.bytes_read if self._file else 0
+
+    @property
     def total_minor(self) -> int:
         """The lines' commission, rounded once."""
         return half_away(self.exact_total)
@@ -89,6 +96,7 @@ class StatementSource:
         if note:
             self.notes.append(note)
         with HashedFile(self.path) as file:
+            self._file = file
             rows = rows_of(file, encoding, self.mapping.delimiter)
             table = Table(Tab(tab="-"), self.mapping, self._found, _line, 0)
             try:

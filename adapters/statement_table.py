@@ -8,7 +8,6 @@ import csv
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Context, Decimal
-from typing import Any
 
 from adapters.statement_csv import Rows
 from adapters.statement_faults import Faults, Unusual
@@ -30,10 +29,7 @@ from adapters.statement_values import (
     word_reader,
 )
 from domain.money import half_away
-from domain.vendor_statement import LINES_PER_EVENT, StatementLine
-
-PlainLine = dict[str, Any]
-"""A statement line as ``StatementLine.model_dump(mode="json", exclude_none=True)`` gives it."""
+from domain.vendor_statement import LINES_PER_EVENT, PlainLine, StatementLine
 
 _EXACT = Context(prec=60)
 

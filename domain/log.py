@@ -55,7 +55,10 @@ class Log(Protocol):
     """A gapless ordered log. Positions and stream versions start at 1; positions become visible in order."""
 
     def load(self, after: Mapping[StreamId, int]) -> Sequence[Recorded]:
-        """The events of each named stream after the given version, in order within each stream."""
+        """The events of each named stream after the given version, in order within each stream, to be folded.
+
+        Of events that only carry further lines (``Event.further``) at least the last one of a stream is given.
+        """
 
     def result_of(self, command_id: str) -> CommandResult | None:
         """What the command id led to, if it is stored."""

@@ -89,6 +89,8 @@ class Event(Model):
 
     topic: ClassVar[str]
     version: ClassVar[int]
+    further: ClassVar[bool]
+    """It only carries further lines of an earlier event: a fold that passes over it loses nothing but its version."""
     upcasts: ClassVar[Upcasts] = {}
     """From a stored version to the next one, by the stored version."""
 
@@ -106,7 +108,7 @@ class Event(Model):
             raise TypeError(f"topic {topic} is taken by {TOPICS[topic].__name__}")
         if missing := [v for v in range(1, version) if v not in cls.upcasts]:
             raise TypeError(f"{topic} is at version {version} but has no upcast from {missing}")
-        cls.topic, cls.version = topic, version
+        cls.topic, cls.version, cls.further = topic, version, bool(kwargs.get("further", False))
         TOPICS[topic] = cls
 
 
@@ -138,6 +140,19 @@ def state_bytes(event: Event, envelope: Envelope) -> bytes:
             **envelope.model_dump(mode="json", exclude_none=True),
         }
     )
+
+
+def state_with(event: Event, envelope: Envelope, encoded: Mapping[str, bytes]) -> bytes:
+    """The stored bytes of an event whose lists, empty in it, are given encoded by ``canonical``, by their names."""
+    state = state_bytes(event, envelope)
+    parts: list[bytes] = []
+    for name in sorted(encoded):
+        # no text of the event can hold this: its quotes would be escaped
+        before, found, state = state.partition(b'"%s":[]' % name.encode())
+        if not found:
+            raise ValueError(f"{event.topic} has no empty list {name}")
+        parts += [before, found[:-2], encoded[name]]
+    return b"".join([*parts, state])
 
 
 def read_state(topic: str, state: dict[str, Any]) -> tuple[Event, Envelope]:
@@ -205,6 +220,8 @@ class Context:
     evidence: Evidence | None = None
     states: Mapping[StreamId, Any] = field(default_factory=dict)
     """The other streams that the command names, each folded, each guarded when the events are appended."""
+    counted: Any = None
+    """What was counted of lines that are too many for the command and are kept apart from it."""
 
     def state(self, stream: StreamId) -> Any:
         return self.states[stream]

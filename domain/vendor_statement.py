@@ -11,11 +11,11 @@ the vendor's stated lag where a line does not state it, and is then marked as de
 An event holds at most 500 lines and 256 KB; longer statements continue in further events of the same stream.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Any, Literal, assert_never
+from typing import Annotated, Any, Literal, NamedTuple, assert_never
 
 from pydantic import Field, model_validator
 
@@ -32,6 +32,9 @@ BYTES_PER_EVENT = 256 * 1024
 _ENVELOPE_BYTES = 4 * 1024
 
 LineType = Literal["original", "adjustment", "chargeback", "retroactive", "correction"]
+
+PlainLine = dict[str, Any]
+"""A line as ``StatementLine.model_dump(mode="json", exclude_none=True)`` gives it."""
 
 
 class StatementLine(Model):
@@ -75,7 +78,7 @@ class VendorStatementReceived(Event, topic="vendor_statement.received"):
     lines: tuple[StatementLine, ...]
 
 
-class VendorStatementContinued(Event, topic="vendor_statement.continued"):
+class VendorStatementContinued(Event, topic="vendor_statement.continued", further=True):
     """Further lines; ``event_no`` runs from 2 to ``event_count``."""
 
     vendor: VendorId
@@ -226,85 +229,183 @@ def _receive(statement: VendorStatement, command: ReceiveStatement, context: Con
         raise StatementAlreadyReceived(f"{name} was received already, from another file; check its number")
     if command.currency != contract.currency:
         raise CurrencyWrong(f"{name} is in {command.currency}; {command.vendor} pays in {contract.currency}")
-    _check_total(name, command)
-    lines = _with_months(name, command, contract.statement_lag_months)
-    return _in_events(command, lines, contract.statement_lag_months, command.effective_on or context.today)
+    counted: Counted | None = context.counted
+    _check_total(name, command, counted or _counted(command.lines))
+    months_of = Months.of(command.vendor, command.number, command.statement_month, contract.statement_lag_months)
+    if counted is not None:
+        return [_first(command, months_of, context, counted.line_count, counted.event_count, ())]
+    lines = _with_months(command.lines, months_of)
+    chunks = list(chunked(lines))
+    first = _first(command, months_of, context, len(lines), len(chunks), chunks[0])
+    return [first, *(continued(first, number, chunk) for number, chunk in enumerate(chunks[1:], start=2))]
 
 
-def _check_total(name: str, command: ReceiveStatement) -> None:
+class Counted(NamedTuple):
+    """What a statement's lines add up to where they are too many for a command: exactly, and with each rounded."""
+
+    line_count: int
+    event_count: int
+    exact_minor: Decimal
+    by_line_minor: int
+
+
+def _counted(lines: Sequence[StatementLine]) -> Counted:
+    exact = sum((line.commission_minor for line in lines), Decimal(0))
+    return Counted(len(lines), 0, exact, sum(half_away(line.commission_minor) for line in lines))
+
+
+def _check_total(name: str, command: ReceiveStatement, counted: Counted) -> None:
     """The exact sum, or the sum of the lines as rounded, is the vendor's total."""
-    exact = sum((line.commission_minor for line in command.lines), Decimal(0))
-    by_line = sum(half_away(line.commission_minor) for line in command.lines)
-    if command.control_total_minor not in (half_away(exact), by_line):
+    if command.control_total_minor not in (half_away(counted.exact_minor), counted.by_line_minor):
         raise ControlTotalWrong(
-            f"{name}: the lines add up to {plain(exact)} but its control total is {command.control_total_minor} "
-            f"(minor units of {command.currency}); ask {command.vendor} for the whole file"
+            f"{name}: the lines add up to {plain(counted.exact_minor)} but its control total is "
+            f"{command.control_total_minor} (minor units of {command.currency}); "
+            f"ask {command.vendor} for the whole file"
         )
 
 
-def _with_months(name: str, command: ReceiveStatement, lag_months: int) -> list[StatementLine]:
-    statement_month = months.number(command.statement_month)
-    derived = months.text(statement_month - lag_months)
+class Months(NamedTuple):
+    """What the months of a statement's lines may be."""
+
+    name: str
+    statement_month: Month
+    service_month: Month
+    """By the vendor's lag, for lines that state none."""
+    latest: Month
+
+    @classmethod
+    def of(cls, vendor: str, number: str, statement_month: Month, lag_months: int) -> "Months":
+        month = months.number(statement_month)
+        derived, latest = months.text(month - lag_months), months.text(month + 1)
+        return cls(f"statement {number} of {vendor}", statement_month, derived, latest)
+
+    def unlikely(self, line: int, service_month: Month) -> ServiceMonthUnlikely:
+        return ServiceMonthUnlikely(
+            f"{self.name}, line {line}: service month {service_month} is more than a month after the "
+            f"statement month {self.statement_month}; check the date"
+        )
+
+    def twice(self, line: int) -> LineNumberedTwice:
+        return LineNumberedTwice(f"{self.name}: line {line} appears twice; number each line once")
+
+
+def _with_months(stated: Iterable[StatementLine], of: Months) -> list[StatementLine]:
     lines: list[StatementLine] = []
     seen: set[int] = set()
-    for stated in command.lines:
-        line = stated
+    for line in stated:
         if line.line in seen:
-            raise LineNumberedTwice(f"{name}: line {line.line} appears twice; number each line once")
+            raise of.twice(line.line)
         seen.add(line.line)
-        if line.service_month is None and line.month_basis != "unknown":
-            line = line.model_copy(update={"service_month": derived, "month_basis": "derived"})
-        elif line.service_month is not None and months.number(line.service_month) > statement_month + 1:
-            raise ServiceMonthUnlikely(
-                f"{name}, line {line.line}: service month {line.service_month} is more than a month after the "
-                f"statement month {command.statement_month}; check the date"
-            )
-        lines.append(line)
+        if line.service_month is not None and line.service_month > of.latest:
+            raise of.unlikely(line.line, line.service_month)
+        derive = line.service_month is None and line.month_basis != "unknown"
+        update = {"service_month": of.service_month, "month_basis": "derived"}
+        lines.append(line.model_copy(update=update) if derive else line)
     return lines
 
 
-def _in_events(
-    command: ReceiveStatement, lines: Sequence[StatementLine], lag_months: int, effective_on: date
-) -> list[VendorStatementEvent]:
-    chunks = list(chunked(lines))
-    shared: dict[str, Any] = {
-        "vendor": command.vendor,
-        "number": command.number,
-        "revision": command.revision,
-        "statement_month": command.statement_month,
-        "service_month": months.text(months.number(command.statement_month) - lag_months),
-        "currency": command.currency,
-        "event_count": len(chunks),
-        "effective_on": effective_on,
-    }
-    first = VendorStatementReceived(
-        **shared,
+def plain_with_months(chunks: Iterable[list[PlainLine]], of: Months) -> Iterator[list[PlainLine]]:
+    """The same for a file's lines, which it takes over; they are numbered as the file goes, so only upwards."""
+    last = 0
+    for chunk in chunks:
+        for line in chunk:
+            if line["line"] <= last:
+                raise of.twice(line["line"])
+            last = line["line"]
+            stated = line.get("service_month")
+            if stated is None:
+                if line["month_basis"] != "unknown":
+                    line["service_month"], line["month_basis"] = of.service_month, "derived"
+            elif stated > of.latest:
+                raise of.unlikely(last, stated)
+        yield chunk
+
+
+def _first(
+    command: ReceiveStatement,
+    of: Months,
+    context: Context,
+    line_count: int,
+    event_count: int,
+    lines: tuple[StatementLine, ...],
+) -> VendorStatementReceived:
+    return VendorStatementReceived(
+        vendor=command.vendor,
+        number=command.number,
+        revision=command.revision,
+        statement_month=command.statement_month,
+        service_month=of.service_month,
+        currency=command.currency,
         control_total_minor=command.control_total_minor,
         file_digest=command.file_digest,
-        line_count=len(lines),
-        lines=chunks[0],
+        line_count=line_count,
+        event_count=event_count,
+        lines=lines,
+        effective_on=command.effective_on or context.today,
     )
-    rest = [
-        VendorStatementContinued(**shared, event_no=number, lines=chunk)
-        for number, chunk in enumerate(chunks[1:], start=2)
-    ]
-    return [first, *rest]
 
 
-def chunked(lines: Iterable[StatementLine]) -> Iterable[tuple[StatementLine, ...]]:
-    """Lines in events' worth: at most 500 lines and 256 KB of stored bytes each; at least one, perhaps empty."""
-    chunk: list[StatementLine] = []
-    size = _ENVELOPE_BYTES
-    some = False
+def continued(
+    first: VendorStatementReceived, event_no: int, lines: tuple[StatementLine, ...] = ()
+) -> VendorStatementContinued:
+    """The event with further lines, perhaps still without them."""
+    return VendorStatementContinued(
+        vendor=first.vendor,
+        number=first.number,
+        revision=first.revision,
+        statement_month=first.statement_month,
+        service_month=first.service_month,
+        currency=first.currency,
+        event_no=event_no,
+        event_count=first.event_count,
+        lines=lines,
+        effective_on=first.effective_on,
+    )
+
+
+def chunked(lines: Sequence[StatementLine]) -> Iterator[tuple[StatementLine, ...]]:
+    """Lines in events' worth (see ``events_worth``); at least one, perhaps empty."""
+    at = 0
+    for count, _ in events_worth([[line.model_dump(mode="json", exclude_none=True) for line in lines]], canonical):
+        yield tuple(lines[at : at + count])
+        at += count
+    if not lines:
+        yield ()
+
+
+def events_worth(chunks: Iterable[list[PlainLine]], encode: Callable[[Any], bytes]) -> Iterator[tuple[int, bytes]]:
+    """Lines in events' worth, counted and encoded: at most 500 lines and 256 KB of stored bytes each.
+
+    ``encode`` gives the bytes that ``canonical`` gives.
+    """
+    waiting: list[PlainLine] = []
+    for chunk in chunks:
+        waiting = waiting + chunk if waiting else chunk
+        at = 0
+        while len(waiting) - at >= LINES_PER_EVENT:
+            worth = _one_worth(waiting[at : at + LINES_PER_EVENT], encode)
+            yield worth
+            at += worth[0]
+        waiting = waiting[at:]
+    while waiting:
+        worth = _one_worth(waiting, encode)
+        yield worth
+        waiting = waiting[worth[0] :]
+
+
+def _one_worth(lines: list[PlainLine], encode: Callable[[Any], bytes]) -> tuple[int, bytes]:
+    """As many of the lines as one event holds, at least one."""
+    encoded = encode(lines)
+    room = BYTES_PER_EVENT - _ENVELOPE_BYTES
+    if len(encoded) - 1 <= room or len(lines) == 1:
+        return len(lines), encoded
+    count, size = 0, 0
     for line in lines:
-        line_size = len(canonical(line.model_dump(mode="json", exclude_none=True))) + 1
-        if chunk and (len(chunk) == LINES_PER_EVENT or size + line_size > BYTES_PER_EVENT):
-            yield tuple(chunk)
-            some, chunk, size = True, [], _ENVELOPE_BYTES
-        chunk.append(line)
-        size += line_size
-    if chunk or not some:
-        yield tuple(chunk)
+        size += len(encode(line)) + 1
+        if count and size > room:
+            break
+        count += 1
+    return count, encode(lines[:count])
 
 
 def matched_event(

@@ -1,19 +1,22 @@
 """``trailbook import``: vendors' files, taken whole or not at all, or only looked at."""
 
 import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from pydantic import ValidationError
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
+from adapters.faults import first_fault
 from adapters.statement_file import open_statement, read_mapping
 from domain.ids import vendor_stream
-from domain.log import CommandResult
-from domain.message import Issued, Refused
 from domain.money import plain, show, to_minor
 from domain.vendor import contracted
-from domain.vendor_statement import ReceiveStatement
 from services import render
 from services.cli_shared import (
     By,
@@ -21,20 +24,15 @@ from services.cli_shared import (
     WrongUsage,
     actor_from,
     catch_up,
-    command_of,
     opened_house,
     progress,
     result_row,
 )
-from services.commands import CommandIdReused
-from services.house import House
-from services.render import console
+from services.imports import Wanted
+from services.imports import import_statement as import_file
+from services.render import console, errors
 
 import_app = typer.Typer(help="Take a vendor's file, whole or not at all.", no_args_is_help=True)
-
-
-class FileAlreadyImported(Refused):
-    """The same file of a vendor counts once, whatever number it is given and whoever gives it."""
 
 
 @import_app.command("statement")
@@ -47,53 +45,62 @@ def import_statement(
     number: Annotated[str | None, typer.Option(help="The statement's number; default: the file's name.")] = None,
     month: Annotated[str | None, typer.Option(help="The statement month, where the file has none.")] = None,
     control_total: Annotated[str | None, typer.Option(help="The vendor's own total in units, such as 1234.56.")] = None,
+    revision: Annotated[int, typer.Option(help="The vendor's revision of a statement that was received.")] = 0,
     by: By = "",
     json: Json = False,
 ) -> None:
     """Import a vendor statement from CSV."""
+    number = number or re.sub(r"[^A-Za-z0-9._/#-]+", "-", file.stem).strip("-._/#")
     with opened_house() as opened:
         currency = contracted(opened.commands.state(vendor_stream(vendor)), vendor).currency
-        read = open_statement(file, read_mapping(mapping), currency, month)
-        lines = [line for chunk in read.chunks() for line in chunk]
-        number = number or re.sub(r"[^A-Za-z0-9._/#-]+", "-", file.stem).strip("-._/#")
-        command = command_of(
-            ReceiveStatement,
-            vendor=vendor,
-            number=number,
-            statement_month=read.statement_month,
-            currency=currency,
-            control_total_minor=read.total_minor if control_total is None else to_minor_units(control_total, currency),
-            file_digest=read.digest,
-            lines=lines,
+        total = None if control_total is None else to_minor_units(control_total, currency)
+        wanted = _wanted(
+            file_name=file.name, vendor=vendor, number=number, revision=revision, control_total_minor=total
         )
-        issued = Issued(f"import-{vendor}-{read.statement_month}-{read.digest[7:23]}", actor_from(by), command)
-        before = opened.log.result_of(issued.command_id)
-        try:
-            result = opened.handle(issued)
-        except CommandIdReused:
-            raise FileAlreadyImported(_imported_before(opened, file, before)) from None
+        source = open_statement(file, read_mapping(mapping), currency, month)
+        with reading(file) as report:
+            imported = import_file(opened, source, wanted, actor_from(by), lambda: report(source.bytes_read))
         with progress() as bar:
             bar.add_task("projecting", total=None)
             catch_up(opened)
         queries = opened.queries(caught_up=False)
         waiting = [w for w in queries.suspense(queries.ledger_position()) if w["vendor"] == vendor]
-    data = {**result_row(issued, result.first_position, result.last_position), "lines": read.line_count}
-    data |= {"total_minor": read.total_minor, "currency": currency, "suspense": waiting}
+    issued, result = imported.issued, imported.result
+    data = {**result_row(issued, result.first_position, result.last_position), "lines": imported.line_count}
+    data |= {"total_minor": imported.total_minor, "currency": currency, "suspense": waiting}
     if json:
         render.as_json(data)
         return
-    total = f"{show(read.total_minor, currency)} {currency}"
-    again = "; imported already, nothing changed" if before else ""
-    render.say(f"{read.line_count} lines, {total}, statement month {read.statement_month}{again}")
-    if control_total is None:
+    shown = f"{show(imported.total_minor, currency)} {currency}"
+    again = "; imported already, nothing changed" if imported.again else ""
+    render.say(f"{imported.line_count} lines, {shown}, statement month {source.statement_month}{again}")
+    if not imported.control_total_given:
         console.print("[dim]no control total was given: the sum of the lines was taken for it[/dim]")
     if waiting:
         render.rows_table(waiting, ("number", "amount_minor", "since", "why"), f"in suspense for {vendor}")
 
 
-def _imported_before(opened: House, file: Path, before: CommandResult | None) -> str:
-    earlier = opened.queries().audit_of_position(before.first_position) if before else ""
-    return f"{file.name} is imported already, the same file counts once: {earlier}"
+def _wanted(**fields: Any) -> Wanted:
+    try:
+        return Wanted.model_validate(fields)
+    except ValidationError as error:
+        raise WrongUsage(f"import statement: {first_fault(error)}") from None
+
+
+@contextmanager
+def reading(file: Path) -> Iterator[Callable[[int], None]]:
+    """A bar of the bytes read so far."""
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TimeRemainingColumn(),
+        console=errors,
+        transient=True,
+        disable=not sys.stderr.isatty(),
+    ) as bar:
+        task = bar.add_task(f"reading {file.name}", total=file.stat().st_size if file.exists() else None)
+        yield lambda bytes_read: bar.update(task, completed=bytes_read)
 
 
 def to_minor_units(text: str, currency: str) -> str:

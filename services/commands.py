@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from domain import house
 from domain.calendar import Calendar, DayNotLater, OpenDay
@@ -39,12 +39,24 @@ class NotRemembered(Exception):
     """A stream has not been read by this process yet."""
 
 
+class Apart(Protocol):
+    """Lines that are too many for their command: counted before it is decided, appended by themselves."""
+
+    @property
+    def counted(self) -> Any:
+        """What the decision knows of them."""
+
+    def append(self, first: NewEvent, guards: Mapping[StreamId, int], command_id: str, digest: str) -> CommandResult:
+        """Append the decided event with its lines, and the events with the further ones, as ``Log.append`` does."""
+
+
 class Decision(NamedTuple):
     """What a command leads to, and what that was decided on."""
 
     issued: Issued
     states: Mapping[StreamId, Folded]
     decided: Mapping[StreamId, list[Event]]
+    apart: Apart | None = None
 
 
 Enrich = Callable[[Issued], Issued]
@@ -80,6 +92,10 @@ class Commands:
             self.day_opened()
         return result
 
+    def handle_apart(self, issued: Issued, apart: Apart) -> CommandResult:
+        """``handle`` for a command whose lines are kept apart from it."""
+        return self._carefully(issued, issued.digest(), ATTEMPTS, apart)
+
     def _hopefully(self, issued: Issued, digest: str) -> CommandResult | None:
         """One round trip: decide on what is remembered, and let the append find out whether that still holds.
 
@@ -98,7 +114,7 @@ class Commands:
         except CommandIdTaken as taken:
             return _same_command(taken.result, digest)
 
-    def _carefully(self, issued: Issued, digest: str, attempts: int) -> CommandResult:
+    def _carefully(self, issued: Issued, digest: str, attempts: int, apart: Apart | None = None) -> CommandResult:
         """Decide on what the log says now, again when another writer was first."""
         if (earlier := self.log.result_of(issued.command_id)) is not None:
             return _same_command(earlier, digest)
@@ -106,7 +122,7 @@ class Commands:
             self.open_day(issued.on, issued.actor)
         for _ in range(attempts):
             try:
-                return self._append(self._decide(self.enrich(issued), self._states), digest)
+                return self._append(self._decide(self.enrich(issued), self._states, apart), digest)
             except StreamMoved:
                 continue
             except CommandIdTaken as taken:
@@ -135,7 +151,7 @@ class Commands:
         """A stream as it stands now, folded."""
         return self._states((stream,))[stream][1]
 
-    def _decide(self, issued: Issued, states_of: StatesOf) -> Decision:
+    def _decide(self, issued: Issued, states_of: StatesOf, apart: Apart | None = None) -> Decision:
         streams, states = self._load(issued, states_of)
         calendar = states[CALENDAR][1]
         context = Context(
@@ -143,11 +159,12 @@ class Commands:
             today=calendar.open_day or date.min,
             evidence=issued.evidence,
             states={stream: state for stream, (_, state) in states.items()},
+            counted=apart.counted if apart else None,
         )
-        return Decision(issued, states, house.decide(issued.command, streams.writes, context))
+        return Decision(issued, states, house.decide(issued.command, streams.writes, context), apart)
 
     def _append(self, decision: Decision, digest: str) -> CommandResult:
-        issued, states, decided = decision
+        issued, states, decided, apart = decision
         envelope = Envelope(
             actor=issued.actor,
             evidence=issued.evidence,
@@ -161,6 +178,10 @@ class Commands:
             for offset, event in enumerate(new, start=1)
         ]
         guards = {stream: version for stream, (version, _) in states.items()}
+        if apart is not None and events:
+            (first,) = events
+            self._remembered.pop(first.stream_id, None)
+            return apart.append(first, guards, issued.command_id, digest)
         result = self.log.append(events, guards, issued.command_id, digest)
         self._remember(decision)
         return result

@@ -1,0 +1,99 @@
+"""Statement files into the log: read once, kept apart from their command, decided by the same rules as any statement.
+
+Memory stays flat however long the file is, and the log's head is held only while the server moves the events into it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+
+from adapters.spool import Source, Spool, SpooledStatement
+from domain.ids import Key, VendorId, vendor_stream
+from domain.log import CommandResult
+from domain.message import Actor, Issued, Model, Refused
+from domain.money import Minor, half_away
+from domain.vendor import contracted
+from domain.vendor_statement import ControlTotalWrong, ReceiveStatement
+from services.commands import CommandIdReused
+from services.house import House
+
+
+class FileAlreadyImported(Refused):
+    """The same file of a vendor counts once, whatever number it is given and whoever gives it."""
+
+
+class Wanted(Model):
+    """What a file is to be imported as. ``control_total_minor``: the vendor's own total, where the file has none."""
+
+    file_name: str
+    vendor: VendorId
+    number: Key
+    revision: Annotated[int, Field(ge=0)] = 0
+    control_total_minor: Minor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What came of an import. ``again``: the file was imported already, and nothing changed."""
+
+    issued: Issued
+    result: CommandResult
+    line_count: int
+    total_minor: int
+    control_total_given: bool
+    again: bool
+
+
+def import_statement(
+    house: House, source: Source, wanted: Wanted, actor: Actor, report: Callable[[], None] = lambda: None
+) -> Imported:
+    """Import a vendor's statement, whole or not at all; ``report`` is called now and then while the file is read.
+
+    Raises Refused, StatementFaults, DatabaseUnavailable.
+    """
+    contract = contracted(house.commands.state(vendor_stream(wanted.vendor)), wanted.vendor)
+    with Spool() as spool:
+        spooled = SpooledStatement(house.log, spool)
+        spooled.read(source, wanted.vendor, wanted.number, contract.statement_lag_months, report)
+        issued = _issued(source, wanted, contract.currency, actor)
+        before = house.log.result_of(issued.command_id)
+        try:
+            result = house.commands.handle_apart(issued, spooled)
+        except CommandIdReused:
+            raise FileAlreadyImported(_imported_before(house, wanted, before)) from None
+    given = wanted.control_total_minor is not None or source.stated_total_minor is not None
+    total_minor = half_away(source.exact_total)
+    return Imported(issued, result, source.line_count, total_minor, given, before is not None)
+
+
+def _issued(source: Source, wanted: Wanted, currency: str, actor: Actor) -> Issued:
+    """One command id for one file of a vendor: given again it has no further effect."""
+    command = ReceiveStatement(
+        vendor=wanted.vendor,
+        number=wanted.number,
+        revision=wanted.revision,
+        statement_month=source.statement_month,
+        currency=currency,
+        control_total_minor=_control_total(source, wanted),
+        file_digest=source.digest,
+    )
+    return Issued(f"import-{wanted.vendor}-{source.statement_month}-{source.digest[7:23]}", actor, command)
+
+
+def _control_total(source: Source, wanted: Wanted) -> int:
+    """What the vendor says, in the file or beside it; else the sum of the lines. Raises ControlTotalWrong."""
+    in_file, given = source.stated_total_minor, wanted.control_total_minor
+    if in_file is not None and given is not None and in_file != given:
+        raise ControlTotalWrong(
+            f"{wanted.file_name} says that its total is {in_file}, but {given} was given (minor units); "
+            f"ask {wanted.vendor} which of them it owes"
+        )
+    stated = in_file if given is None else given
+    return half_away(source.exact_total) if stated is None else stated
+
+
+def _imported_before(house: House, wanted: Wanted, before: CommandResult | None) -> str:
+    earlier = house.queries().audit_of_position(before.first_position) if before else ""
+    return f"{wanted.file_name} is imported already, the same file counts once: {earlier}"
