@@ -31,12 +31,14 @@ from projections import agent_book as agent_book_projection
 from projections import audit_trail
 from services import render
 from services.cli_accounts import account_app, agent_app, vendor_app
+from services.cli_deals import deal_app
 from services.cli_import import import_app
 from services.cli_money import adjust_app
 from services.cli_shared import (
     SETTINGS,
     By,
     Json,
+    Known,
     WrongUsage,
     actor_from,
     catch_up,
@@ -70,6 +72,7 @@ for sub_app, sub_name in (
     (day_app, "day"),
     (import_app, "import"),
     (audit_app, "audit"),
+    (deal_app, "deal"),
     (ledger_app, "ledger"),
     (payout_app, "payout"),
     (adjust_app, "adjust"),
@@ -79,8 +82,6 @@ for sub_app, sub_name in (
     (vendor_app, "vendor"),
 ):
     app.add_typer(sub_app, name=sub_name)
-
-Known = Annotated[str | None, typer.Option("--known", help="As known at: a position, a house day, or a time.")]
 
 
 @app.callback()

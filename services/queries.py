@@ -26,6 +26,7 @@ from domain.rating.facts import HOUSE_NO, AccountFacts, Cell, HouseFacts
 from domain.rating.reasons import Explanation, explain, figure, waiting_because
 from domain.rating.release_1 import Item
 from projections.agenda import AGENDA, Due
+from projections.deal_board import Place, board
 from projections.ledger import (
     ADJUSTMENT_KIND,
     BOOKS_PER_PARTY,
@@ -490,7 +491,7 @@ class Queries:
 
     def audit_of_position(self, position: int) -> str:
         """What happened at a position, in one sentence."""
-        statement = sql.SQL("SELECT sentence FROM {} WHERE position = %s ORDER BY participant, seq LIMIT 1")
+        statement = sql.SQL("SELECT sentence FROM {} WHERE position = %s ORDER BY seq LIMIT 1")
         row = self.connection.execute(statement.format(self._table("audit_trail")), (position,)).fetchone()
         return row[0] if row else ""
 
@@ -499,6 +500,18 @@ class Queries:
         self.account_no(account)
         statement = sql.SQL("SELECT * FROM {} WHERE account = %s ORDER BY position, seq")
         return self.connection.execute(statement.format(self._table("agent_book")), (account,)).fetchall()
+
+    def deal_board(
+        self, known: int, *, customer: str | None = None, vendor: str | None = None, agent: str | None = None
+    ) -> list[Place]:
+        """Every registration as it stood at a position, in order of arrival; of one customer, vendor or agent."""
+        statement = sql.SQL("SELECT * FROM {} WHERE position <= %s AND (%s::text IS NULL OR customer = %s)")
+        rows = self.connection.execute(statement.format(self._table("deal_board")), (known, customer, customer))
+        return [
+            place
+            for place in board(rows, known)
+            if vendor in (None, place.registration.vendor) and agent in (None, place.registration.agent)
+        ]
 
 
 def _what_moved(fact: Sequence[Any]) -> tuple[str, str]:

@@ -80,6 +80,7 @@ def test_live_projectors_that_lag_are_compared_where_they_stand(
         "audit_trail": 7,
         "agent_book": 0,
         "agenda": 0,
+        "deal_board": 0,
     }
 
 

@@ -281,7 +281,7 @@ def test_a_pay_run_is_proposed_by_one_and_approved_by_another_and_money_that_com
 
 def test_every_projection_is_rebuilt_and_the_book_is_what_its_events_say(trailbook: Program) -> None:
     before = trailbook.fine("ledger", "balances", "--json").data
-    for name in ("facts", "audit_trail", "agent_book", "agenda", "ledger"):
+    for name in ("facts", "audit_trail", "agent_book", "agenda", "deal_board", "ledger"):
         assert trailbook.fine("rebuild", name).out == f"{name} is rebuilt up to position {before['known']}\n"
 
     assert trailbook.fine("ledger", "balances", "--json").data == before
@@ -294,7 +294,8 @@ def test_every_projection_is_rebuilt_and_the_book_is_what_its_events_say(trailbo
 
 def test_status_shows_every_projection_at_the_head(trailbook: Program) -> None:
     data = trailbook.fine("status", "--json").data
-    assert {row["name"] for row in data["projections"]} == {"facts", "ledger", "audit_trail", "agent_book", "agenda"}
+    names = {row["name"] for row in data["projections"]}
+    assert names == {"facts", "ledger", "audit_trail", "agent_book", "agenda", "deal_board"}
     assert all(row["position"] == data["head"]["position"] for row in data["projections"])
     assert all((row["lag_events"], row["poison_reason"]) == (0, None) for row in data["projections"])
 
