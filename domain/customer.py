@@ -718,9 +718,8 @@ def _winner(deal: Deal, command: WinDeal, effective_on: date) -> Registration:
     standing = deal.standing
     if not standing:
         raise _none_stands(deal, command.deal)
-    approved = [registration for registration in standing if registration.status == "approved"]
-    named = _named(deal)
-    for only in ([named] if named else [], approved, standing):
+    preferred = [registration for registration in standing if registration.status != "registered"]
+    for only in (preferred, standing):
         if len(only) == 1:
             return only[0]
     raise WinnerUnclear(

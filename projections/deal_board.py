@@ -99,7 +99,7 @@ def project(recorded: Recorded, state: KeyedState) -> Iterable[Row]:
 def _before(event: DealEvent, state: KeyedState) -> Registration | None:
     """How the agent's last registration of the deal stood before the event: only the last one may stand."""
     rows = (Registration(*row) for row in state.rows(DEAL_BOARD.name, "deal_of", deal_of(event.customer, event.deal)))
-    return max((row for row in rows if row.agent == event.agent), key=lambda row: row[:2], default=None)
+    return max((row for row in rows if row.agent == event.agent), key=lambda row: row.position, default=None)
 
 
 def _arrived(event: DealRegistered | SelfReferralOpened, before: Registration | None, position: int) -> Registration:

@@ -301,6 +301,8 @@ def day_open(
 def _audit(participant: str, known: str | None, *, json: bool) -> None:
     with opened_house() as opened:
         queries = opened.queries()
+        if participant.startswith("deal:"):
+            participant = queries.deal_participant(participant.removeprefix("deal:"))
         history = queries.audit(participant, queries.known_at(known))
         rows = [{**row, "recorded_on": queries.day_of(row["position"])} for row in history]
         names = Parties(opened.database).names()
@@ -315,7 +317,11 @@ def _audit(participant: str, known: str | None, *, json: bool) -> None:
 
 
 @audit_app.command("deal")
-def audit_deal(deal: str, known: Known = None, json: Json = False) -> None:
+def audit_deal(
+    deal: Annotated[str, typer.Argument(help="The deal's id, or customer/deal where two customers use it.")],
+    known: Known = None,
+    json: Json = False,
+) -> None:
     """Replay a deal's history."""
     _audit(f"deal:{deal}", known, json=json)
 

@@ -501,6 +501,15 @@ class Queries:
         statement = sql.SQL("SELECT * FROM {} WHERE account = %s ORDER BY position, seq")
         return self.connection.execute(statement.format(self._table("agent_book")), (account,)).fetchall()
 
+    def deal_participant(self, deal: str) -> str:
+        """Whose history is meant by a deal's id, alone or as customer/deal. Raises NotFound where several use it."""
+        statement = sql.SQL("SELECT DISTINCT deal_of FROM {} WHERE deal = %s OR deal_of = %s ORDER BY 1")
+        rows = self.connection.execute(statement.format(self._table("deal_board")), (deal, deal)).fetchall()
+        found = [row[0] for row in rows]
+        if deal not in found and len(found) > 1:
+            raise NotFound(f"{len(found)} customers have a deal {deal}; name one of {', '.join(found)}")
+        return f"deal:{deal if deal in found or not found else found[0]}"
+
     def deal_board(
         self, known: int, *, customer: str | None = None, vendor: str | None = None, agent: str | None = None
     ) -> list[Place]:

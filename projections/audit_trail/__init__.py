@@ -50,7 +50,7 @@ from projections.projection import Column, KeyedState, Row, Table
 TRAIL = Table(
     "audit_trail",
     (
-        Column("participant", "text", "whose history: agent:harbor, account:…, deal:…, pay-run:…; the house is house"),
+        Column("participant", "text", "whose history: agent:harbor, account:…, deal:customer/…; the house is house"),
         Column("position", "bigint", "position of the event"),
         Column("seq", "integer", "order within the event, from 0"),
         Column("event_id", "text", "the event's own id: stream@version"),
@@ -75,7 +75,7 @@ LINK = Table(
 )
 
 name = "audit_trail"
-version = 2
+version = 3
 tables = (TRAIL, LINK)
 
 SOMEBODY = "somebody"

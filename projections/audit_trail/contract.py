@@ -29,7 +29,7 @@ def _tell_contract(event: ContractSigned | ContractRenewed, to: Writer) -> None:
     match event:
         case ContractSigned():
             customer, vendor = customer_stream(event.customer), vendor_stream(event.vendor)
-            deal = (deal_participant(event.deal),) if event.deal else ()
+            deal = (deal_participant(event.customer, event.deal),) if event.deal else ()
             won = f", from deal {event.deal}" if event.deal else ""
             to.tell(
                 f"Contract {event.contract} of {event.customer} with {event.vendor} was signed {term}, "

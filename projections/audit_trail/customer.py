@@ -157,9 +157,9 @@ def _registration(event: RegistrationEvent | DealContested) -> str:
 
 def _house_side(event: DealEvent) -> tuple[str, str]:
     """Who reads of every claim on the deal."""
-    return deal_participant(event.deal), customer_stream(event.customer)
+    return deal_participant(event.customer, event.deal), customer_stream(event.customer)
 
 
 def _registered_by(event: DealRegistered | SelfReferralOpened | DealWon | DealLost) -> str:
     """The subject under which it is known with which vendor an agent registered a deal."""
-    return f"{deal_participant(event.deal)} of {customer_stream(event.customer)} by {event.agent}"
+    return f"{deal_participant(event.customer, event.deal)} by {event.agent}"

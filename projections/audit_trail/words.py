@@ -47,8 +47,9 @@ class Writer(NamedTuple):
         return [participant for participant in self.linked(subject) if participant.startswith("deal:")]
 
 
-def deal_participant(deal: str) -> str:
-    return f"deal:{deal}"
+def deal_participant(customer: str, deal: str) -> str:
+    """A deal's id is its customer's own: two customers may use the same."""
+    return f"deal:{customer}/{deal}"
 
 
 def agent_streams(*agents: str | None) -> tuple[str, ...]:

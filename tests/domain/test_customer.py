@@ -467,6 +467,13 @@ def test_what_was_extended_or_has_ended_meanwhile_does_not_expire(meanwhile: Ste
     given(BOOK, REGISTER, approve(), meanwhile, day(FIRST_DAY_WITHOUT)).when(expire()).then()
 
 
+def test_each_registration_expires_by_its_own_deadline() -> None:
+    """So that what each expiry came from is its own approval."""
+    house = given(BOOK, REGISTER, registers("summit", "zayo"), approve(), approve("summit"), day(date(2026, 5, 4)))
+    house.when(expire()).then(expired())
+    house.when(expire("summit")).then(expired("summit", date(2026, 2, 4), "zayo"))
+
+
 def test_expiring_what_was_never_registered_leads_to_nothing() -> None:
     given(BOOK).when(expire()).then()
 
@@ -581,6 +588,12 @@ def test_a_self_referral_ends_the_protection_of_a_rival_whose_claim_stays() -> N
         effective_on=DAY,
     )
     assert statuses(house) == [("harbor", "registered"), ("keystone", "registered"), ("summit", "self-referral")]
+
+
+def test_a_self_referral_also_ends_an_approval_that_gave_no_protection() -> None:
+    ended = given(BOOK, registers("harbor", "qwest"), approve()).when(refer(), letter=letter()).events[1]
+    assert isinstance(ended, ProtectionEnded)
+    assert (ended.agent, ended.vendor, ended.protected_until) == ("harbor", "qwest", None)
 
 
 @pytest.mark.parametrize("command", [approve(), win("harbor")], ids=lambda command: command.do)

@@ -63,7 +63,7 @@ def test_every_kind_of_event_is_somebodys_business() -> None:
 
 
 def test_a_deal_is_followed_from_registration_through_its_contract_to_the_agent_of_record_of_its_account() -> None:
-    assert told(STORY, "deal:D-1") == [
+    assert told(STORY, "deal:alder-foods/D-1") == [
         "Deal D-1 of alder-foods with lumen was registered by harbor for dia: three sites, one circuit each.",
         "Deal D-1 of alder-foods, registered by harbor, was won.",
         "Contract C-1 of alder-foods with lumen was signed for 36 months, in USD, from deal D-1.",
@@ -294,7 +294,7 @@ OPENED_ITSELF = "Deal D-3 of alder-foods was opened by alder-foods itself, which
 
 
 def test_a_deal_tells_who_claimed_it_in_order_of_arrival_who_was_protected_and_who_won() -> None:
-    assert told(STORY, "deal:D-3") == [
+    assert told(STORY, "deal:alder-foods/D-3") == [
         "Deal D-3 of alder-foods with lumen was registered by cedar: voice for the head office.",
         "Deal D-3 of alder-foods with lumen was registered by dogwood for dia.",
         f"{DOGWOOD} contests the claim of cedar with lumen, registered 2026-04-27.",
@@ -350,7 +350,7 @@ def test_a_rival_does_not_read_who_made_the_claim_beside_its_own() -> None:
     contested = trail(other.log, "agent:harbor")[-1]
     assert contested.sentence.endswith("is contested: a rival claim stands after it.")
     assert (contested.actor, contested.evidence, contested.because) == ("somebody", None, None)
-    assert trail(other.log, "deal:D-1")[-1].actor == "summit/desk"
+    assert trail(other.log, "deal:alder-foods/D-1")[-1].actor == "summit/desk"
 
 
 def test_a_vendor_reads_of_the_registrations_under_its_own_agreement() -> None:
@@ -371,6 +371,23 @@ def test_a_vendor_reads_of_the_registrations_under_its_own_agreement() -> None:
     ]
 
 
+def test_the_deals_of_two_customers_that_call_them_alike_have_histories_of_their_own() -> None:
+    register = RegisterDeal(customer="alder-foods", deal="D-1", agent="harbor", vendor="lumen")
+    house = given(
+        PARTIES,
+        OnboardCustomer(customer="birch"),
+        register,
+        register.model_copy(update={"customer": "birch"}),
+        WinDeal(customer="birch", deal="D-1"),
+        SignContract(contract="C-9", customer="birch", vendor="lumen", deal="D-1"),
+    )
+    assert told(house, "deal:alder-foods/D-1") == ["Deal D-1 of alder-foods with lumen was registered by harbor."]
+    assert told(house, "deal:birch/D-1")[1:] == [
+        "Deal D-1 of birch, registered by harbor, was won.",
+        "Contract C-9 of birch with lumen was signed without a term, in USD, from deal D-1.",
+    ]
+
+
 def test_a_second_service_on_the_account_links_it_to_the_deal_once() -> None:
     house = given(
         PARTIES,
@@ -386,7 +403,7 @@ def test_a_second_service_on_the_account_links_it_to_the_deal_once() -> None:
             ChangeAgentOfRecord(account=ACCOUNT, agents=agents("summit"), effective_on=date(2026, 2, 1)), letter=loa()
         ),
     )
-    deal = told(house, "deal:D-1")
+    deal = told(house, "deal:alder-foods/D-1")
     assert deal[2] == "Contract C-1 of alder-foods with lumen was signed without a term, in USD, from deal D-1."
     assert deal[3] == "Service a of contract C-1 was ordered: 1.00 USD a month."
     assert deal[-1] == (

@@ -18,6 +18,7 @@ from domain.customer import (
     DealProtected,
     DealRegistered,
     ExtendRegistration,
+    OnboardCustomer,
     RegisterDeal,
     RegistrationApproved,
     RegistrationExpired,
@@ -356,3 +357,17 @@ def test_a_customer_refers_its_own_deal_from_the_command_line(trailbook: Program
     assert trailbook.wrong(2, "deal", "win", *d2[:2], "--effective", "soon") == (
         "soon is not a date; write it like 2026-02-20"
     )
+
+
+def test_the_histories_of_two_deals_that_are_called_alike_are_told_apart(trailbook: Program, desk: Desk) -> None:
+    alder = register("harbor")
+    desk.give(alder)
+    assert "Deal D-1 of alder-foods with lumen was registered by harbor" in trailbook.fine("audit", "deal", "D-1").out
+    desk.give(OnboardCustomer(customer="birch"), alder.model_copy(update={"customer": "birch"}))
+    assert trailbook.wrong(2, "audit", "deal", "D-1") == (
+        "2 customers have a deal D-1; name one of alder-foods/D-1, birch/D-1"
+    )
+    rows = trailbook.fine("audit", "deal", "birch/D-1", "--json").data
+    assert [row["sentence"] for row in rows] == [
+        "Deal D-1 of birch with lumen was registered by harbor: what harbor says."
+    ]
