@@ -1,6 +1,6 @@
 """Vendors' statements as files: taken whole or not at all, with every fault named by its line, in flat memory."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from adapters.statement_faults import Faults, StatementFaults
 from adapters.statement_mapping import FileMapping, Tab, read_mapping
 from adapters.statement_table import Found, Table
 from adapters.statement_values import parse_month
+from adapters.statement_xlsx import LINES_PER_TAB, OLD_EXCEL, ZIP, Workbook
 from domain.money import half_away
 from domain.vendor_statement import PlainLine
 
@@ -84,12 +85,33 @@ class StatementSource:
         fault, so that nobody takes a part for the whole.
         """
         try:
-            yield from self._text_lines()
+            with self.path.open("rb") as file:
+                begin = file.read(4)
+            yield from self._tab_lines() if begin in (ZIP, OLD_EXCEL) else self._text_lines()
         except OSError as error:
             self.faults.add(f"cannot be read: {error.strerror}; check the path")
+        except StatementFaults as refused:
+            for fault in refused.faults:
+                self.faults.add(fault)
         if not self.line_count and not self.faults:
             self.faults.add("has a header and no lines; ask the vendor for the whole file")
         self.faults.check()
+
+    def _tab_lines(self) -> Iterator[list[PlainLine]]:
+        book = Workbook(self.path, self.mapping, self.notes)
+        self.digest = book.digest
+        stated: list[Decimal | None] = []
+        for number, tab in enumerate(book.tabs(), start=1):
+            offset = number * LINES_PER_TAB if number > 1 else 0
+            table = Table(tab, self.mapping, self._found, _row_of(tab.tab), offset)
+            yield from table.chunks(book.rows(tab.tab))
+            stated.append(table.stated)
+        self._state_total(stated)
+
+    def _state_total(self, stated: Sequence[Decimal | None]) -> None:
+        totals = [total for total in stated if total is not None]
+        if totals and len(totals) == len(stated):
+            self.stated_total_minor = half_away(sum(totals, Decimal(0)))
 
     def _text_lines(self) -> Iterator[list[PlainLine]]:
         encoding, note = encoding_of(self.path, self.mapping.encoding)
@@ -106,13 +128,18 @@ class StatementSource:
             except LineTooLong:
                 words = f"{_line(rows.line_num + 1)} has no end within {LONGEST_LINE:,} bytes"
                 self.faults.add(f"{words}; it is no list of lines, or it is damaged")
-            self.stated_total_minor = None if table.stated is None else half_away(table.stated)
+            self._state_total([table.stated])
             self.digest = file.digest
 
 
 def _line(number: int) -> str:
     """A line for a person; 0 is the file as a whole, which needs no name."""
     return f"line {number}" if number else ""
+
+
+def _row_of(tab: str) -> Callable[[int], str]:
+    """A row of a tab for a person; 0 is the tab as a whole."""
+    return lambda number: f"tab {tab} row {number}" if number else f"tab {tab}: "
 
 
 def open_statement(path: Path, mapping: FileMapping, currency: str, month: str | None = None) -> StatementSource:

@@ -26,19 +26,19 @@ REMEMBERED = 50_000
 LONGEST_REMEMBERED = 200
 
 
-class Memo(dict[str, Any]):
-    """What texts were read as. It forgets all when it is full, and never remembers a fault."""
+class Memo(dict[Any, Any]):
+    """What texts, or numbers, were read as. It forgets all when it is full, and never remembers a fault."""
 
-    def __init__(self, read: Read) -> None:
+    def __init__(self, read: Callable[[Any], Any]) -> None:
         super().__init__()
         self.read = read
 
-    def __missing__(self, text: str) -> Any:
-        value = self.read(text)
+    def __missing__(self, given: Any) -> Any:
+        value = self.read(given)
         if len(self) >= REMEMBERED:
             self.clear()
-        if len(text) <= LONGEST_REMEMBERED:
-            self[text] = value
+        if given.__class__ is not str or len(given) <= LONGEST_REMEMBERED:
+            self[given] = value
         return value
 
 
@@ -209,12 +209,12 @@ def month_reader(column: str, dates: str | None) -> Read:
 
 _PLAINLY_PRINTED = re.compile(r"[!-~]+(?: [!-~]+)*")
 _SPOILT = re.compile(
-    r"(?P<digits>[0-9](?:\.[0-9]+)?E\+[0-9]{2,3})|(?P<error>#(?:REF|N/A|VALUE|DIV/0|NAME|NULL|NUM|SPILL|CALC)[!?]?)"
+    r"(?P<digits>[0-9](?:\.[0-9]+)?E\+[0-9]{2,3})|(?P<error>#(?:REF|N/A|VALUE|DIV/0|NAME|NULL|NUM|SPILL|CALC|FORMULA|ERROR|GETTING_DATA)[!?]?)"
     r"|(?P<date>[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+)"
 )
 _SPOILT_WORDS = {
     "digits": "has lost digits to a spreadsheet; format the column as text there",
-    "error": "is an error of a spreadsheet; mend it there",
+    "error": "is an error of the spreadsheet, or a formula that it has not computed; mend it there",
     "date": "is a date that a spreadsheet made of a number; format the column as text there",
 }
 
