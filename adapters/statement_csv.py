@@ -32,11 +32,13 @@ class LineTooLong(Exception):
 class HashedFile(io.RawIOBase):
     """A file's bytes as they are read, once, from begin to end, with their digest."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, is_called_utf_8: bool = True) -> None:
         self._file = path.open("rb", buffering=0)
         self._sha256 = hashlib.sha256()
         self._since_line_end = 0
         self.bytes_read = 0
+        self._ascii = True
+        self._utf_8 = None if is_called_utf_8 else codecs.getincrementaldecoder("utf-8")()
 
     def readable(self) -> bool:
         return True
@@ -50,7 +52,22 @@ class HashedFile(io.RawIOBase):
         self._since_line_end = self._since_line_end + count if last < 0 else count - last
         if self._since_line_end > LONGEST_LINE:
             raise LineTooLong
+        if self._utf_8 is not None:
+            self._decode_as_utf_8(block)
         return count
+
+    def _decode_as_utf_8(self, block: bytes) -> None:
+        self._ascii = self._ascii and block.isascii()
+        try:
+            if self._utf_8 is not None:
+                self._utf_8.decode(block, final=not block)
+        except UnicodeDecodeError:
+            self._utf_8 = None
+
+    @property
+    def is_utf_8_after_all(self) -> bool:
+        """Whether a file that is called something else is UTF-8 with letters beyond ASCII, which is no accident."""
+        return self._utf_8 is not None and not self._ascii
 
     def close(self) -> None:
         self._file.close()
@@ -89,8 +106,7 @@ def encoding_of(path: Path, named: str | None) -> tuple[str, str]:
 
 
 def _same_encoding(one: str, other: str) -> bool:
-    plain = codecs.lookup(other).name
-    return plain.startswith(one) or plain.replace("_", "-").startswith(one)
+    return codecs.lookup(other).name.replace("_", "-").startswith(one)
 
 
 def rows_of(file: HashedFile, encoding: str, delimiter: str) -> Any:

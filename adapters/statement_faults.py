@@ -19,6 +19,13 @@ class StatementFaults(Exception):
         self.more = more
 
 
+def readable(sentence: str) -> str:
+    """A sentence in which what a terminal cannot show, out of a file, is written out."""
+    if sentence.isprintable():
+        return sentence
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in sentence)
+
+
 class Unusual(Exception):
     """A text does not mean what its field may hold. The message is a clause that names column, text and remedy."""
 
@@ -34,7 +41,7 @@ class Faults:
 
     def add(self, sentence: str) -> None:
         if len(self.kept) < KEPT_FAULTS:
-            self.kept.append(sentence)
+            self.kept.append(readable(sentence))
         else:
             self.more += 1
 

@@ -117,7 +117,7 @@ class StatementSource:
         encoding, note = encoding_of(self.path, self.mapping.encoding)
         if note:
             self.notes.append(note)
-        with HashedFile(self.path) as file:
+        with HashedFile(self.path, is_called_utf_8=encoding == "utf-8-sig") as file:
             self._file = file
             rows = rows_of(file, encoding, self.mapping.delimiter)
             table = Table(Tab(tab="-"), self.mapping, self._found, _line, 0)
@@ -125,9 +125,14 @@ class StatementSource:
                 yield from table.chunks(rows)
             except UnicodeDecodeError:
                 self.faults.add(decoding_fault(self.path, encoding, named=self.mapping.encoding is not None))
+            except UnicodeError as error:
+                self.faults.add(f"is not {encoding}: {error}; name another encoding in the mapping")
             except LineTooLong:
                 words = f"{_line(rows.line_num + 1)} has no end within {LONGEST_LINE:,} bytes"
                 self.faults.add(f"{words}; it is no list of lines, or it is damaged")
+            if file.is_utf_8_after_all:
+                words = f"is UTF-8 throughout, but the mapping says {encoding}, which would read other letters"
+                self.faults.add(f"{words}; take encoding out of the mapping")
             self._state_total([table.stated])
             self.digest = file.digest
 

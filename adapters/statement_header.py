@@ -1,12 +1,15 @@
 """Which column of a file is which figure: by the mapping's headers, never by a guess."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 
 from adapters.statement_faults import Faults
 from adapters.statement_mapping import Columns, Totals
 from domain.ids import alike
 
 SHOWN_COLUMNS = 40
+LOOKED_AT = 30
+"""How many further rows are looked at for headers that are not where they should be."""
 
 Headers = tuple[str, ...]
 
@@ -20,11 +23,17 @@ def wanted_columns(columns: Columns, totals: Totals | None) -> Iterator[tuple[st
 
 
 def find_columns(
-    place: str, cells: Sequence[str], wanted: Sequence[tuple[str, Headers]], faults: Faults, notes: list[str]
+    place: str,
+    cells: Sequence[str],
+    wanted: Sequence[tuple[str, Headers]],
+    faults: Faults,
+    notes: list[str],
+    below: Iterable[tuple[int, str, Sequence[str]]],
 ) -> Mapping[Headers, int]:
     """Where each column stands, by the headers that it may have. What is not clear is a fault, and then not found.
 
-    A header that differs from the mapping's first one, but is another of them or differs only in case, spaces or
+    ``below`` are the next rows, each with its number and place, to find out whether the headers stand there. A header
+    that differs from the mapping's first one, but is another of them or differs only in case, spaces or
     punctuation, is recognised and noted.
     """
     header = [_folded(cell) for cell in cells]
@@ -44,7 +53,7 @@ def find_columns(
             if header[at] != _folded(headers[0]):
                 notes.append(f"{place}: the column {header[at]} is read as {figure}; it was expected as {headers[0]}")
     if missing:
-        faults.add(_missing(place, header, missing, len(wanted)))
+        faults.add(_missing(place, header, missing, wanted, below))
     return found
 
 
@@ -57,13 +66,23 @@ def _places(header: Sequence[str], headers: Headers) -> list[int]:
     return [at for at, cell in enumerate(header) if alike(cell) in like]
 
 
-def _missing(place: str, header: Sequence[str], missing: Sequence[str], wanted: int) -> str:
-    if len(header) == 1 and wanted > 1:
-        other = next((sign for sign in ";\t|," if sign in header[0]), ";")
-        return f"{place} has one column only; if {other!r} parts the columns, name it as delimiter in a mapping"
+def _missing(
+    place: str,
+    header: Sequence[str],
+    missing: Sequence[str],
+    wanted: Sequence[tuple[str, Headers]],
+    below: Iterable[tuple[int, str, Sequence[str]]],
+) -> str:
     shown = [cell if len(cell) <= 60 else f"{cell[:60]}…" for cell in header[:SHOWN_COLUMNS]]
     more = f" and {len(header) - SHOWN_COLUMNS} more" if len(header) > SHOWN_COLUMNS else ""
-    return f"{place} has no column {', '.join(missing)}; it has {', '.join(shown)}{more}; name the columns in a mapping"
+    words = f"{place} has no column {', '.join(missing)}; it has {', '.join(shown)}{more}"
+    for number, other, cells in islice(below, LOOKED_AT):
+        if all(_places([_folded(cell) for cell in cells], headers) for _, headers in wanted):
+            return f"{words}; {other} has them: write `header_line: {number}` in the mapping"
+    if len(header) == 1 and len(wanted) > 1:
+        other = next((sign for sign in ";\t|," if sign in header[0]), ";")
+        return f"{place} has one column only; if {other!r} parts the columns, name it as delimiter in a mapping"
+    return f"{words}; name the columns in a mapping"
 
 
 def _several(header: Sequence[str], places: Sequence[int], figure: str) -> str:

@@ -5,11 +5,14 @@ Amount*: the run month, any date in it, is the statement month; the supplier id 
 service month follows from the vendor's lag.
 """
 
+import codecs
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Discriminator, Field, ValidationError, model_validator
+from pydantic import Tag as TagOf
 
 from adapters.command_file import read_yaml
 from adapters.faults import first_fault
@@ -134,16 +137,39 @@ class Tab(Model):
         return {"tab": given} if isinstance(given, str) else given
 
 
-class TabPattern(Model):
-    """Every visible tab whose name fits."""
+def _pattern(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f"{text!r} is not a pattern: {error}") from None
+    return text
 
-    pattern: Annotated[str, Field(min_length=1, max_length=100)]
+
+class TabPattern(Model):
+    """Every visible tab in whose name the regular expression is found."""
+
+    pattern: Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_pattern)]
+
+
+def _kind_of_tabs(given: Any) -> str:
+    if isinstance(given, str):
+        return "all"
+    return "fitting" if isinstance(given, dict | TabPattern) else "named"
+
+
+Tabs = Annotated[
+    Annotated[Literal["all"], TagOf("all")]
+    | Annotated[TabPattern, TagOf("fitting")]
+    | Annotated[tuple[Tab, ...], Field(min_length=1, max_length=200), TagOf("named")],
+    Discriminator(_kind_of_tabs),
+]
 
 
 def _encoding(name: str) -> str:
     try:
         "".encode(name)
-    except LookupError:
+        codecs.getincrementaldecoder(name)
+    except (LookupError, ValueError):
         raise ValueError(f"{name} is not an encoding of text; write utf-8, windows-1252 or utf-16") from None
     return name
 
@@ -170,7 +196,7 @@ class FileMapping(Model):
     delimiter: Annotated[str, Field(min_length=1, max_length=1, pattern=r'^[^"\r\n]*$')] = ","
     encoding: Annotated[str, AfterValidator(_encoding)] | None = None
     """Of a text file; without it, UTF-8, or what a byte-order mark says."""
-    tabs: Literal["all"] | tuple[Tab, ...] | TabPattern | None = None
+    tabs: Tabs | None = None
     """Which tabs of a workbook are read; without it, the only visible one that is not empty."""
 
 

@@ -5,7 +5,7 @@ the slow path, which finds out what it is.
 """
 
 import csv
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Context, Decimal
 
@@ -18,6 +18,7 @@ from adapters.statement_values import (
     Read,
     account_reader,
     amount_reader,
+    counted,
     decimal_comma,
     month_reader,
     optional,
@@ -172,17 +173,23 @@ class Table:
 
     def _find_header(self, rows: Rows) -> bool:
         """Whether the table has a header with all columns; what it lacks is a fault."""
-        begins = rows.line_num + 1
-        for cells in rows:
-            number, begins = begins, rows.line_num + 1
+        numbered = self._numbered(rows)
+        for number, place, cells in numbered:
             if any(cell.strip() for cell in cells) and number >= (self.header_line or 0):
-                return self._learn_columns(self.place(number), cells)
+                return self._learn_columns(place, cells, numbered)
         self.found.faults.add(f"{self.place(0)}is empty; ask the vendor for the whole file")
         return False
 
-    def _learn_columns(self, place: str, cells: Sequence[str]) -> bool:
+    def _numbered(self, rows: Rows) -> Iterator[tuple[int, str, list[str]]]:
+        """The rows, each with the number of the line in which it begins."""
+        begins = rows.line_num + 1
+        for cells in rows:
+            number, begins = begins, rows.line_num + 1
+            yield number, self.place(number), cells
+
+    def _learn_columns(self, place: str, cells: Sequence[str], below: Iterable[tuple[int, str, Sequence[str]]]) -> bool:
         wanted = list(wanted_columns(self.columns, self.totals))
-        found = find_columns(place, cells, wanted, self.found.faults, self.found.notes)
+        found = find_columns(place, cells, wanted, self.found.faults, self.found.notes, below)
         if any(headers not in found for _, headers in wanted):
             return False
         self._width = len(cells)
@@ -364,12 +371,12 @@ class Table:
         found, whole = self.found, self.place(0)
         for header, count in self._lines_by_account_column.items():
             first = self._accounts[0].header
-            found.notes.append(f"{whole}{count:,} lines without {first} are numbered by {header}")
+            found.notes.append(f"{whole}{counted(count, 'line')} without {first} numbered by {header}")
         if not self.totals:
             return
         after = self.sum.lines - self._at_total.lines
         if self._total_place and after and self.totals.required:
-            words = f"{whole}{after:,} lines come after the last totals row, {self._total_place}"
+            words = f"{whole}{counted(after, 'line')} after the last totals row, {self._total_place}"
             found.faults.add(f"{words}; the file may be put together of two")
         elif not self._total_place and self.totals.required and self.sum.lines:
             words = f"{whole}has no totals row, none in which {self.totals.column[0]} begins with"

@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from adapters.faults import SHOWN
 from adapters.faults import faults as faults_of
 from adapters.statement_faults import Unusual
-from domain.money import ABSURD_MINOR, DIGITS, MINOR_UNITS, plain
+from domain.money import ABSURD_MINOR, DIGITS, MINOR_UNITS, plain, show
 from domain.vendor_statement import StatementLine
 
 Read = Callable[[str], Any]
@@ -40,6 +40,11 @@ class Memo(dict[Any, Any]):
         if given.__class__ is not str or len(given) <= LONGEST_REMEMBERED:
             self[given] = value
         return value
+
+
+def counted(count: int, what: str) -> str:
+    """``1 line``, ``2,000 lines``."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def shown(text: str) -> str:
@@ -134,6 +139,8 @@ def _may_mean(sign: str, currency: str) -> bool:
 
 def show_exact(amount_minor: Decimal, currency: str) -> str:
     """Minor units for a person to read, in units, with what is below a minor unit."""
+    if amount_minor == amount_minor.to_integral_value():
+        return show(int(amount_minor), currency)
     return f"{amount_minor / MINOR_UNITS[currency]:,f}"
 
 

@@ -157,9 +157,12 @@ class Workbook:
             if wanted is None and len(tabs) > 1:
                 words = f"has the tabs {_listed(full)}; say in a mapping which are read, such as `tabs: all`"
                 raise self._fault(f"{words} or `tabs: [{full[0]}]`")
+        names = [tab.tab for tab in tabs]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise self._fault(f"the mapping names the tab {twice} twice; take one out")
         if len(tabs) > MOST_TABS:
             raise self._fault(f"has {len(tabs)} tabs to read; split it into workbooks of {MOST_TABS}")
-        self._note([tab.tab for tab in tabs], visible, hidden)
+        self._note(names, visible, hidden)
         return tabs
 
     def _named(self, name: str, names: Sequence[str]) -> str:
