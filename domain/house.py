@@ -14,6 +14,7 @@ from domain import (
     calendar,
     contract,
     customer,
+    line_move,
     payout,
     plan,
     receipt,
@@ -35,6 +36,7 @@ HouseEvent = (
     | contract.ContractEvent
     | vendor_statement.VendorStatementEvent
     | suspense.SuspenseEvent
+    | line_move.LineMoveEvent
     | receipt.ReceiptEvent
     | adjustment.AdjustmentEvent
     | payout.PayRunEvent
@@ -53,6 +55,7 @@ FOLDS: Mapping[str, tuple[Any, Any]] = {
     "contract": (contract.EMPTY, contract.evolve),
     "vendor-statement": (vendor_statement.EMPTY, vendor_statement.evolve),
     "suspense": (suspense.EMPTY, suspense.evolve),
+    "line-move": (line_move.EMPTY, line_move.evolve),
     "receipt": (receipt.EMPTY, receipt.evolve),
     "adjustment": (adjustment.EMPTY, adjustment.evolve),
     "pay-run": (payout.EMPTY_RUN, payout.evolve_run),
@@ -112,6 +115,7 @@ _MODULES: Mapping[str, Any] = {
     "contract": contract,
     "vendor-statement": vendor_statement,
     "suspense": suspense,
+    "line-move": line_move,
     "receipt": receipt,
     "adjustment": adjustment,
 }

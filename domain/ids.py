@@ -109,6 +109,11 @@ def suspense_stream(vendor: str, number: str) -> StreamId:
     return f"suspense:{vendor}:{number}"
 
 
+def line_move_stream(vendor: str, statement: str) -> StreamId:
+    """The stream of the moves of one statement's lines from account to account."""
+    return f"line-move:{vendor}:{statement}"
+
+
 def receipt_stream(receipt: str) -> StreamId:
     return f"receipt:{receipt}"
 

@@ -54,6 +54,7 @@ from domain.contract import (
 from domain.customer import CustomerEvent
 from domain.house import HouseEvent
 from domain.ids import alike
+from domain.line_move import LineMoveApproved, LineMoveEvent, LineMoveProposed, LineMoveRejected
 from domain.message import Recorded
 from domain.money import half_away, plain
 from domain.payout import (
@@ -215,7 +216,7 @@ def _learn(event: HouseEvent, to: _Writer) -> None:
         _learn_business(event, to)
     elif isinstance(event, AgencyEvent):
         _learn_agency(event, to)
-    elif isinstance(event, VendorStatementEvent | SuspenseEvent):
+    elif isinstance(event, VendorStatementEvent | SuspenseEvent | LineMoveEvent):
         _learn_lines(event, to)
     elif isinstance(event, ReceiptEvent | PayRunEvent | PayoutEvent):
         _learn_cash(event, to)
@@ -276,13 +277,21 @@ def _learn_agency(event: AgencyEvent, to: _Writer) -> None:
             assert_never(event)
 
 
-def _learn_lines(event: VendorStatementEvent | SuspenseEvent, to: _Writer) -> None:
+def _learn_lines(event: VendorStatementEvent | SuspenseEvent | LineMoveEvent, to: _Writer) -> None:
     match event:
         case VendorStatementReceived() | VendorStatementContinued():
             _learn_statement(event, to)
         case PlacementApproved():
             _learn_placement(event, to)
-        case VendorStatementMatched() | PlacementProposed() | PlacementRejected():
+        case LineMoveApproved():
+            _learn_line_move(event, to)
+        case (
+            VendorStatementMatched()
+            | PlacementProposed()
+            | PlacementRejected()
+            | LineMoveProposed()
+            | LineMoveRejected()
+        ):
             pass
         case _:
             assert_never(event)
@@ -532,6 +541,21 @@ def _learn_placement(event: PlacementApproved, to: _Writer) -> None:
                 to.fact(candidate, "cleared", *standing.key)
 
 
+def _learn_line_move(event: LineMoveApproved, to: _Writer) -> None:
+    """Move the lines that stand on the account to the other one, or back under their number as printed."""
+    account_no = to.number_of(f"account:{event.from_account}")
+    named = _numbered(event.vendor, (LineOf(statement=event.statement, line=line) for line in event.lines), to)
+    moved = _standing(to.state, account_no, named)
+    if event.to_account is not None:
+        goes_to = to.number_of(f"account:{event.to_account}")
+    elif moved and event.number is not None:
+        why = f"taken back from account {event.from_account}: {event.moved_because}"
+        goes_to = _suspense_no(event.vendor, event.number, 0, why, to)
+    else:
+        return
+    _move_lines(moved, goes_to, event.service, event.service_month, to)
+
+
 class _Standing(NamedTuple):
     """A line where it stands now; ``unstated``: the vendor did not state its service month."""
 
@@ -591,7 +615,7 @@ def _move_lines(
     for standing in lines:
         fact = list(standing.fact)
         vendor = fact[3]
-        if vendor not in payers and account_no != standing.account_no:
+        if vendor not in payers and account_no != standing.account_no and account_no > 0:
             # the vendor pays for the account, also where the number is not kept as an alias
             payers.add(vendor)
             to.fact(account_no, "payer", vendor, None, None)

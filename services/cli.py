@@ -48,6 +48,7 @@ from services.cli_shared import (
     progress,
     result_row,
 )
+from services.cli_suspense import suspense_app
 from services.demo import DEMO_HOUSE, play
 from services.house import House
 from services.queries import Mismatch, NotFound
@@ -74,6 +75,7 @@ for sub_app, sub_name in (
     (audit_app, "audit"),
     (deal_app, "deal"),
     (ledger_app, "ledger"),
+    (suspense_app, "suspense"),
     (payout_app, "payout"),
     (adjust_app, "adjust"),
     (party_app, "party"),

@@ -18,12 +18,11 @@ from domain.ids import CALENDAR
 from domain.log import CommandResult
 from domain.message import Issued, Refused
 from domain.payout import ProposePayRun
-from domain.suspense import ProposePlacement
 from projections import agenda, facts
 from projections.agenda import SCHEDULER
 from services.commands import Commands
 from services.queries import Queries
-from services.suspense import with_what_waits
+from services.suspense import asks_the_book, with_what_waits
 
 logger = structlog.get_logger("trailbook")
 
@@ -82,7 +81,7 @@ class House:
 
     def _with_figures(self, issued: Issued) -> Issued:
         """A pay run's figures, as known at the head of the log; the ledger must have reached it."""
-        if isinstance(issued.command, ProposePlacement) and issued.command.asks_the_book:
+        if asks_the_book(issued):
             reached = self.projectors.projectors[facts.name].catch_up()
             return with_what_waits(issued, self._queries().facts, reached)
         if not isinstance(issued.command, ProposePayRun):

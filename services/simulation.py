@@ -17,12 +17,11 @@ from domain.rating import release_1
 from domain.rating.expected import ExpectedZero, expected_zeros
 from domain.rating.facts import AccountFacts, Cell, HouseFacts
 from domain.rating.reasons import came_because, explain, waiting_because
-from domain.suspense import ProposePlacement
 from projections import agenda
 from projections.agenda import Due
 from projections.ledger import KIND_NAMES, PAYER_ROLE, UNEARNED, Leg, book_name, payee_book
 from services.commands import Commands
-from services.suspense import with_what_waits
+from services.suspense import asks_the_book, with_what_waits
 
 
 @dataclass
@@ -57,7 +56,7 @@ class Simulation:
 
     def _enrich(self, issued: Issued) -> Issued:
         self._catch_up()
-        if isinstance(issued.command, ProposePlacement):
+        if asks_the_book(issued):
             return with_what_waits(issued, self.book.tables, self.book.position)
         if not isinstance(issued.command, ProposePayRun):
             return issued

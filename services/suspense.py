@@ -4,7 +4,7 @@ A likely account is a suggestion for a person. Money is never matched by it.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any, NamedTuple, Protocol
@@ -13,18 +13,19 @@ from psycopg import sql
 
 from domain import months
 from domain.ids import alike
+from domain.line_move import ProposeLineMove
 from domain.message import Issued
 from domain.plan import CHARGE_KINDS
-from domain.rating.facts import AccountFacts, Line
-from domain.rating.reasons import waits_because
+from domain.rating import release_1
+from domain.rating.facts import AccountFacts, Cell, Line
 from domain.rating.release_1 import waiting_for_service
-from domain.suspense import LineOf, ProposePlacement
+from domain.suspense import ProposePlacement
 from projections.ledger import SUSPENSE_BOOK
 from services.queries import Queries
 
 AGES = (30, 60, 90)
 """Days at which a bucket of ages ends; the last one is open."""
-BUCKETS = ("up to 30", "31 to 60", "61 to 90", "over 90")
+BUCKETS = ("0-30", "31-60", "61-90", "over-90")
 
 
 def bucket(days: int) -> str:
@@ -89,45 +90,65 @@ class Desk:
             "WHERE book = %s AND position <= %s "
             "GROUP BY account_no, effective_on, kind, currency, item_no, item_line HAVING sum(amount_minor) <> 0"
         ).format(self.queries._table("journal"))
-        standing: dict[int, dict[tuple[int, int], Line]] = {}
         found: list[Waits] = []
-        for account_no, on, kind, currency, *item, positions, amounts in self.queries.connection.execute(
+        standing: dict[int, dict[tuple[int, int], Line]] = {}
+        reasons: dict[Cell, dict[tuple[int, int], str]] = {}
+        for account_no, on, kind, currency, *key, positions, amounts in self.queries.connection.execute(
             statement, (SUSPENSE_BOOK, self.known)
         ):
             account = self.queries.account_facts(account_no)
-            of_account = standing.get(account_no)
-            if of_account is None:
-                of_account = standing[account_no] = _standing(account, self.known)
-            line = of_account[item[0], item[1]]
-            if vendor is None or line.vendor == vendor:
-                cell = (months.text(months.number_of(on)), CHARGE_KINDS[kind], currency)
-                found.append(self._waits(account, line, cell, _since(positions, amounts), sum(amounts)))
-        chosen = (waits for waits in found if age is None or waits.age == age)
+            cell = Cell(account_no, months.number_of(on), kind, currency)
+            if account_no not in standing:
+                standing[account_no] = _standing(account, self.known)
+            if account_no > 0 and cell not in reasons:
+                reasons[cell] = self._reasons(account, cell)
+            item = key[0], key[1]
+            line = standing[account_no].get(item)
+            why = line.because if line and account_no < 0 else reasons[cell].get(item, "")
+            found.append(self._waits(account, cell, item, line, _since(positions, amounts), sum(amounts), why))
+        chosen = (w for w in found if (age is None or w.age == age) and (vendor is None or w.vendor == vendor))
         return sorted(chosen, key=lambda w: (w.since_position, w.vendor, w.number, w.statement, w.line))
 
+    def _reasons(self, account: AccountFacts, cell: Cell) -> dict[tuple[int, int], str]:
+        """Why items of a known account wait."""
+        return {
+            (item.item_no, item.line): zero.reason
+            for item in release_1.rate(account, self.queries.house, cell, self.known, {})
+            for zero in item.zeros
+            if zero.payee == release_1.SUSPENSE
+        }
+
     def _waits(
-        self, account: AccountFacts, line: Line, cell: tuple[str, str, str], since_position: int, amount: int
+        self,
+        account: AccountFacts,
+        cell: Cell,
+        item: tuple[int, int],
+        line: Line | None,
+        since_position: int,
+        amount_minor: int,
+        why: str,
     ) -> Waits:
+        """One line; or what waits of a service × month, which is of no one line."""
         since = self._days[bisect_right(self._opened, since_position) - 1]
         days = (self.today - since).days
-        month, kind, currency = cell
+        service = next((s for s in account.services.values() if s.service_no == item[0]), None) if not line else None
         return Waits(
-            vendor=line.vendor,
+            vendor=line.vendor if line else service.vendor if service else account.vendor,
             number=account.account,
             account=account.account if account.account_no > 0 else None,
-            statement=line.statement,
-            line=line.line,
-            service_month=month,
-            charge_kind=kind,
-            service=line.service,
-            product=line.product,
-            amount_minor=amount,
-            currency=currency,
+            statement=line.statement if line else "",
+            line=item[1],
+            service_month=months.text(cell.month),
+            charge_kind=CHARGE_KINDS[cell.kind],
+            service=line.service if line else service.name if service else None,
+            product=line.product if line else service.product if service else None,
+            amount_minor=amount_minor,
+            currency=cell.currency,
             since_position=since_position,
             since=since,
             days=days,
             age=bucket(days),
-            why=waits_because(account, self.queries.house, line, self.known),
+            why=why,
         )
 
     def likely(self, vendor: str, number: str, account: str | None = None) -> list[Likely]:
@@ -278,28 +299,51 @@ class Facts(Protocol):
 
 
 def with_what_waits(issued: Issued, facts: Facts, known: int) -> Issued:
-    """A placement of named lines or on a service, with what the book shows of them at a position."""
+    """A placement of named lines or on a service, or a move, with what the book shows of the lines at a position."""
     command = issued.command
+    if isinstance(command, ProposeLineMove):
+        return issued.with_command(command.model_copy(update=_of_a_move(command, facts, known)))
     if not isinstance(command, ProposePlacement) or not command.asks_the_book:
         return issued
+    return issued.with_command(command.model_copy(update=_of_a_placement(command, facts, known)))
+
+
+def asks_the_book(issued: Issued) -> bool:
+    """Whether ``with_what_waits`` reads anything."""
+    command = issued.command
+    return isinstance(command, ProposeLineMove) or (isinstance(command, ProposePlacement) and command.asks_the_book)
+
+
+def _of_a_placement(command: ProposePlacement, facts: Facts, known: int) -> dict[str, Any]:
     account_no = facts.number_of(f"account:{command.account}")
     account = _learned(facts, account_no, known) if account_no is not None else AccountFacts(0)
-    wanted: Mapping[tuple[int, int], LineOf] = {
+    wanted = {
         (number, one.line): one
         for one in command.lines or ()
         if (number := facts.number_of(f"vendor-statement:{command.vendor}:{one.statement}")) is not None
     }
     suspense_no = facts.number_of(f"suspense:{command.vendor}:{command.number}")
-    waiting = _standing(_learned(facts, suspense_no, known), known).keys() if suspense_no is not None else set()
+    waiting = set(_standing(_learned(facts, suspense_no, known), known)) if suspense_no is not None else set()
     if command.service is not None:
         on_account = waiting_for_service(account, known)
-        waiting = waiting | {(ln.statement_no, ln.line) for ln in on_account if ln.vendor == command.vendor}
-    seen = {
+        waiting |= {(ln.statement_no, ln.line) for ln in on_account if ln.vendor == command.vendor}
+    return {
         "as_known_at": known,
         "waiting": tuple(one for key, one in wanted.items() if key in waiting) if command.lines else None,
         "services": _service_names(account) if account_no is not None else None,
     }
-    return issued.with_command(command.model_copy(update=seen))
+
+
+def _of_a_move(command: ProposeLineMove, facts: Facts, known: int) -> dict[str, Any]:
+    statement_no = facts.number_of(f"vendor-statement:{command.vendor}:{command.statement}")
+    from_no = facts.number_of(f"account:{command.from_account}")
+    to_no = facts.number_of(f"account:{command.to_account}")
+    standing = _standing(_learned(facts, from_no, known), known) if from_no is not None else {}
+    return {
+        "as_known_at": known,
+        "standing": tuple(line for line in command.lines if (statement_no, line) in standing),
+        "services": _service_names(_learned(facts, to_no, known)) if to_no is not None else None,
+    }
 
 
 def _learned(facts: Facts, account_no: int, known: int) -> AccountFacts:

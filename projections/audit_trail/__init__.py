@@ -22,6 +22,7 @@ from domain.calendar import CalendarEvent
 from domain.contract import ContractEvent
 from domain.customer import CustomerEvent
 from domain.house import HouseEvent
+from domain.line_move import LineMoveEvent
 from domain.message import Actor, Envelope, Evidence, Recorded
 from domain.payout import PayoutEvent, PayRunEvent
 from domain.plan import ORIGIN, PlanEvent
@@ -37,6 +38,7 @@ from projections.audit_trail import (
     calendar,
     contract,
     customer,
+    line_move,
     payout,
     plan,
     receipt,
@@ -164,12 +166,21 @@ def _tell_business(event: AccountEvent | AgencyEvent | ContractEvent | CustomerE
 
 
 def _tell_money(
-    event: VendorStatementEvent | SuspenseEvent | ReceiptEvent | AdjustmentEvent | PayRunEvent | PayoutEvent, to: Writer
+    event: VendorStatementEvent
+    | SuspenseEvent
+    | LineMoveEvent
+    | ReceiptEvent
+    | AdjustmentEvent
+    | PayRunEvent
+    | PayoutEvent,
+    to: Writer,
 ) -> None:
     if isinstance(event, VendorStatementEvent):
         vendor_statement.tell(event, to)
     elif isinstance(event, SuspenseEvent):
         suspense.tell(event, to)
+    elif isinstance(event, LineMoveEvent):
+        line_move.tell(event, to)
     elif isinstance(event, ReceiptEvent):
         receipt.tell(event, to)
     elif isinstance(event, AdjustmentEvent):

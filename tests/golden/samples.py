@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from domain import account as a
-from domain import adjustment, agency, agent, calendar, contract, customer, payout, receipt, suspense, vendor
+from domain import adjustment, agency, agent, calendar, contract, customer, line_move, payout, receipt, suspense, vendor
 from domain import plan as p
 from domain import vendor_statement as v
 from domain.message import Actor, Envelope, Event, Evidence
@@ -100,6 +100,18 @@ PLACEMENT: dict[str, Any] = {
     "service": "C-1/dia",
     "lines": (suspense.LineOf(statement="2026-01", line=7),),
     "service_month": "2025-12",
+    "proposed_by": ANN,
+}
+LINE_MOVE: dict[str, Any] = {
+    "vendor": "lumen",
+    "statement": "2026-01",
+    "lines": (7, 9),
+    "from_account": "ACC-1",
+    "to_account": "ACC-2",
+    "number": "00-42 17",
+    "service": "C-1/dia",
+    "service_month": "2025-12",
+    "moved_because": "the order is another customer's",
     "proposed_by": ANN,
 }
 
@@ -252,6 +264,16 @@ EVENTS: tuple[Event, ...] = (
         number="00-42 17",
         lines=(suspense.LineOf(statement="2026-01", line=7),),
         rejected_because="another customer's",
+        effective_on=ON,
+    ),
+    line_move.LineMoveProposed(**LINE_MOVE, effective_on=ON),
+    line_move.LineMoveApproved(**LINE_MOVE, effective_on=ON),
+    line_move.LineMoveRejected(
+        vendor="lumen",
+        statement="2026-01",
+        lines=(7,),
+        from_account="ACC-1",
+        rejected_because="it is right",
         effective_on=ON,
     ),
     receipt.MoneyReceived(receipt="R-1", vendor="lumen", amount_minor=18800, currency="USD", effective_on=ON),

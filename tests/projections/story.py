@@ -42,12 +42,14 @@ from domain.customer import (
     ExpireRegistration,
     ExtendRegistration,
     LoseDeal,
+    OnboardCustomer,
     OpenSelfReferral,
     RegisterDeal,
     RejectRegistration,
     WinDeal,
     WithdrawRegistration,
 )
+from domain.line_move import ApproveLineMove, ProposeLineMove, RejectLineMove
 from domain.message import Evidence, Recorded
 from domain.payout import (
     ApprovePayRun,
@@ -60,7 +62,7 @@ from domain.payout import (
 )
 from domain.plan import ProposePlanVersion, WithdrawPlanVersion
 from domain.receipt import MatchReceipt, MatchTo, ReceiveMoney
-from domain.suspense import ApprovePlacement, ProposePlacement, RejectPlacement
+from domain.suspense import ApprovePlacement, LineOf, ProposePlacement, RejectPlacement
 from domain.vendor import (
     ContractVendor,
     EndVendorAgreement,
@@ -184,6 +186,34 @@ MONEY: tuple[Steps, ...] = (
     ReceiveMoney(receipt="R-1", vendor="lumen", amount_minor=61000),
     MatchReceipt(receipt="R-1", statements=(MatchTo(number="2026-04", amount_minor=59000),)),
 )
+WRONG: dict[str, Any] = {"vendor": "vonage", "statement": "V-1", "lines": (1,), "from_account": "vonage/1"}
+MOVES: tuple[Steps, ...] = (
+    ContractVendor(vendor="vonage", statement_lag_months=0),
+    OnboardCustomer(customer="cedar-law"),
+    OpenAccount(
+        account="vonage/1", customer="cedar-law", vendor="vonage", aliases=(Alias(vendor="vonage", number="V 1"),)
+    ),
+    ReceiveStatement(
+        vendor="vonage",
+        number="V-1",
+        statement_month="2026-04",
+        control_total_minor=100,
+        lines=(line(1, "V 1", 100),),
+    ),
+    ProposeLineMove(**WRONG, number="V 1", moved_because="another customer's"),
+    said(RejectLineMove(vendor="vonage", statement="V-1", rejected_because="it is right"), by=BOB),
+    ProposeLineMove(**WRONG, number="V 1", moved_because="another customer's after all"),
+    said(ApproveLineMove(vendor="vonage", statement="V-1"), by=BOB),
+    ProposePlacement(
+        vendor="vonage",
+        number="V 1",
+        account="vonage/1",
+        service="C-9/sip",
+        lines=(LineOf(statement="V-1", line=1),),
+        keep_alias=False,
+    ),
+    said(ApprovePlacement(vendor="vonage", number="V 1"), by=BOB),
+)
 
 
 def figures(**earned_minor: int) -> tuple[Earned, ...]:
@@ -254,7 +284,9 @@ ELSEWHERE: tuple[Steps, ...] = (
 
 def story() -> Given:
     """Everything that can happen, each kind of event at least once."""
-    return given(PARTIES, DEALS, ACCOUNTS, CONTRACTS, CHANGES, MONEY, PAYOUTS, ADJUSTMENTS, STANDING, ELSEWHERE, RIVALS)
+    return given(
+        PARTIES, DEALS, ACCOUNTS, CONTRACTS, CHANGES, MONEY, PAYOUTS, ADJUSTMENTS, STANDING, ELSEWHERE, RIVALS, MOVES
+    )
 
 
 def book(log: MemoryLog, *projections: Projection) -> MemoryBook:

@@ -586,3 +586,20 @@ def test_aliases_are_said_with_their_dates() -> None:
         "Account A of alder-foods with lumen was opened under circuit number CKT 9 of lumen from 2026-01-01 until "
         "2026-07-01 and account number 8 of lumen."
     ]
+
+
+def test_single_lines_are_told_by_name_and_a_move_says_both_ways() -> None:
+    assert told(STORY, "suspense:vonage:V 1") == [
+        "A move of line 1 of statement V-1 of vonage from account vonage/1 back into suspense under number V 1 was "
+        "proposed: another customer's.",
+        "A move of line 1 of statement V-1 of vonage from account vonage/1 back into suspense under number V 1 was "
+        "proposed: another customer's after all.",
+        "Line 1 of statement V-1 of vonage was moved from account vonage/1 back into suspense under number V 1: "
+        "another customer's after all.",
+        "A placement of line 1 of statement V-1 under number V 1 of vonage on service C-9/sip of account vonage/1 was "
+        "proposed; the account does not keep the number.",
+        "Line 1 of statement V-1 under number V 1 of vonage was placed on service C-9/sip of account vonage/1.",
+    ]
+    assert "The proposed move of line 1 of statement V-1 of vonage was rejected: it is right." in told(
+        STORY, "account:vonage/1"
+    )

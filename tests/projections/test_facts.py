@@ -10,6 +10,7 @@ import pytest
 
 from domain.account import AddAlias, Alias, EndAlias
 from domain.contract import ActivateService, AssignService, OrderService, SignContract
+from domain.line_move import ApproveLineMove, ProposeLineMove
 from domain.rating.release_1 import items
 from domain.suspense import ApprovePlacement, LineOf, ProposePlacement
 from domain.vendor import ContractVendor, ListProducts, Product
@@ -462,6 +463,78 @@ def test_given_a_line_that_was_placed_then_the_number_says_where_it_went() -> No
     account_no = asked.book.tables.number_of("account:ACC-1")
     statement_no = asked.book.tables.number_of("vendor-statement:lumen:2026-02")
     assert [fact for fact in facts_of if fact[0] == "unline"] == [["unline", statement_no, 1, account_no]]
+
+
+# -- lines that were on the wrong account
+
+
+def moved(*lines: int, to: str | None = "ACC-2", by: str = BOB, **fields: Any) -> tuple[Steps, ...]:
+    told = {"from_account": "ACC-1", "to_account": to, "moved_because": "the order says so", **fields}
+    return (
+        ProposeLineMove(vendor="lumen", statement="2026-02", lines=lines, **told),
+        said(ApproveLineMove(vendor="lumen", statement="2026-02"), by=by),
+    )
+
+
+def test_given_a_line_that_was_placed_wrongly_then_the_move_posts_the_difference_to_both() -> None:
+    asked = told(PEOPLE, ACCOUNT, TWO_CUSTOMERS, statement("2026-02", line(number="9-9")), place("9-9"), moved(1))
+
+    assert asked.posted_last() == {"2026-01": {"harbor": -80_00, "delta": 80_00}}
+    assert asked.shares("2026-01") == {"delta": 80_00, "house": 20_00}
+
+
+def test_given_a_line_that_found_the_wrong_account_by_its_number_then_it_is_moved_too() -> None:
+    asked = told(PEOPLE, ACCOUNT, TWO_CUSTOMERS, statement("2026-02", line(), line(commission=50_00)), moved(2))
+
+    assert asked.shares("2026-01") == {"harbor": 80_00, "delta": 40_00, "house": 30_00}
+
+
+def test_given_a_line_that_goes_back_into_suspense_then_it_waits_for_what_was_said() -> None:
+    asked = told(
+        PEOPLE, ACCOUNT, statement("2026-02", line(number="9-9")), place("9-9"), moved(1, to=None, number="9-9")
+    )
+
+    assert asked.shares("2026-01") == {"suspense": 100_00}
+    assert waiting(asked) == {"9-9": (100_00, "taken back from account ACC-1: the order says so")}
+
+
+def test_given_a_line_that_goes_back_under_a_number_that_never_waited_then_it_is_placed_from_there() -> None:
+    asked = told(
+        PEOPLE,
+        ACCOUNT,
+        TWO_CUSTOMERS,
+        statement("2026-02", line()),
+        moved(1, to=None, number="5-QXTR9941"),
+        place_lines("5-QXTR9941", 1, on="ACC-2"),
+    )
+
+    assert asked.shares("2026-01") == {"delta": 80_00, "house": 20_00}
+
+
+def test_given_a_line_without_a_service_month_then_a_move_may_name_it() -> None:
+    asked = told(
+        PEOPLE,
+        ACCOUNT,
+        TWO_CUSTOMERS,
+        statement("2026-02", line(None, number="9-9"), line("2026-01", number="9-9")),
+        place("9-9", "2025-12"),
+        moved(1, 2, service_month="2025-11"),
+    )
+
+    assert asked.shares("2025-12") == {}
+    assert asked.shares("2025-11") == {"house": 100_00}, "nobody was agent of record in November"
+    assert asked.shares("2026-01") == {"delta": 80_00, "house": 20_00}
+
+
+def test_given_a_line_on_the_wrong_service_then_it_is_moved_to_the_right_one() -> None:
+    asked = told(
+        PEOPLE,
+        TWO_SELLERS,
+        statement("2026-02", line(service="dia")),
+        moved(1, to="ACC-1", service="C-1/voip"),
+    )
+
+    assert asked.posted_last() == {"2026-01": {"harbor": -80_00, "delta": 80_00}}
 
 
 def test_given_very_many_lines_under_one_number_then_an_event_costs_what_is_new_in_it(
