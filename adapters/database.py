@@ -6,6 +6,8 @@ its start-up options and never of a later ``SET``, which would leak to the next 
 """
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -23,7 +25,14 @@ GUARD_BROKEN = "23T01"
 
 
 class DatabaseUnavailable(Exception):
-    """The database cannot be used. The message is one sentence: where, why, and what to do if that is known."""
+    """The database cannot be used. The message is one sentence: where, why, and what to do if that is known.
+
+    ``waits_for`` names what has to come back before it can be used again, in the same words at every attempt.
+    """
+
+    def __init__(self, sentence: str, waits_for: str = "the server") -> None:
+        super().__init__(sentence)
+        self.waits_for = waits_for
 
 
 class InitNeeded(DatabaseUnavailable):
@@ -133,6 +142,28 @@ class Database:
             connection.execute("SELECT pg_advisory_xact_lock(hashtext('trailbook init'))")
             connection.execute(self._formatted(_DROP))
 
+    def fault(self, error: psycopg.Error) -> DatabaseUnavailable | None:
+        """What befell the server or the way to it; None where the fault is in what was asked of it."""
+        state = error.sqlstate or ""
+        if not state:
+            lost = isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+            return DatabaseUnavailable(f"{self.where} cannot be reached: {_one_line(error)}") if lost else None
+        for states, waits_for, advice in _PASSING_FAULTS:
+            if state.startswith(states):
+                return DatabaseUnavailable(f"{self.where} says: {error.diag.message_primary}; {advice}", waits_for)
+        return None
+
+    @contextmanager
+    def faults_explained(self) -> Iterator[None]:
+        """Raises DatabaseUnavailable for what befell the server or the way to it."""
+        try:
+            yield
+        except psycopg.Error as error:
+            fault = self.fault(error)
+            if fault is None:
+                raise
+            raise fault from error
+
     @property
     def where(self) -> str:
         """The server and the database, without the password."""
@@ -180,6 +211,23 @@ class Database:
             "init needs CREATEROLE and CREATE on the database"
         )
 
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+_PASSING_FAULTS = (
+    ("53100", "room on its disk", "its disk is full: make room there, then try again; nothing recorded is lost"),
+    ("53200", "memory", "it is out of memory: give it more, then try again; nothing recorded is lost"),
+    ("53300", "a free connection", "it has no connection left: close some or raise max_connections, then try again"),
+    ("53", "its resources", "raise what is limited there, then try again; nothing recorded is lost"),
+    ("57014", "a statement that is not cancelled", "raise statement_timeout if that was it, then try again"),
+    ("57", "the server", "try again when it is up"),
+    ("58", "its disk", "it cannot use its files: mend its disk, then try again"),
+    ("25006", "a server that takes writes", "it is a copy that only reads: wait for its promotion or name another"),
+    (("08", "25P", "40", "55P03"), "the server", "try again"),
+)
+"""By the beginning of the SQLSTATE: what befalls any statement, whatever it says; what to wait for, and what to do."""
 
 _OPTIONS = (
     "-c timezone=UTC",

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import fasteners
+import psutil
 from psycopg.conninfo import make_conninfo
 
 from adapters.database import DatabaseUnavailable
@@ -39,6 +40,8 @@ def start(data_dir: Path) -> str:
         if pgdata not in _servers:
             _servers[pgdata] = _started(pgdata)
             atexit.register(leave, data_dir)
+        elif not _runs(_servers[pgdata]):  # it ended of itself, on a full disk for instance
+            _started(pgdata, _servers[pgdata])
         postmaster = _servers[pgdata].get_postmaster_info()
     where = {"host": str(postmaster.socket_dir)} if postmaster.socket_dir else {"host": postmaster.hostname}
     return make_conninfo("", user="postgres", dbname="postgres", port=postmaster.port, **where)
@@ -57,10 +60,15 @@ def _pgdata(data_dir: Path) -> Path:
     return data_dir.expanduser().resolve() / "postgres"
 
 
-def _started(pgdata: Path) -> "PostgresServer":
+def _runs(server: "PostgresServer") -> bool:
+    process = server.get_postmaster_info().process
+    return process is not None and process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+
+
+def _started(pgdata: Path, server: "PostgresServer | None" = None) -> "PostgresServer":
     try:
         pgdata.parent.mkdir(parents=True, exist_ok=True)
-        server = _server(pgdata)
+        server = server or _server(pgdata)
         _start(server)
         return server
     except (OSError, RuntimeError, AssertionError, subprocess.SubprocessError) as error:

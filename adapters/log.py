@@ -1,9 +1,11 @@
 """The log in PostgreSQL: what ``domain.log.Log`` promises, also when a connection breaks in the middle of an append."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from types import TracebackType
 from typing import Self, TypeVar, cast
 
+import psycopg
 from eventsourcing.application import Application
 from eventsourcing.persistence import IntegrityError, InterfaceError, OperationalError, StoredEvent
 
@@ -95,6 +97,10 @@ class PostgresLog:
         position, recorded_at = self._patiently(self.recorder.head)
         return Head(position, recorded_at) if position else None
 
+    def clock(self) -> datetime:
+        """What an event recorded now would bear as its time: never before that of the last one."""
+        return self._patiently(self.recorder.clock)
+
     def _recorded(self, rows: Iterable[RawEvent]) -> list[Recorded]:
         read = self.mapper.to_domain_event
         return [
@@ -181,7 +187,9 @@ class PostgresLog:
     def _expect_lost_connection(self, error: InterfaceError | OperationalError) -> None:
         """Make ready for another attempt. Raises DatabaseUnavailable if it is another fault."""
         if not connection_lost(error):
-            raise self._unavailable(str(error)) from error
+            cause = error.__cause__
+            fault = self.database.fault(cause) if isinstance(cause, psycopg.Error) else None
+            raise fault or self._unavailable(str(error)) from error
         self.recorder.discard_broken_connections()
 
     def _unavailable(self, reason: str) -> DatabaseUnavailable:

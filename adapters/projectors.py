@@ -4,10 +4,10 @@ The facts and the audit views read the log; the ledger reads the facts. A projec
 stops at it, with the position and the reason, after committing what came before.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 import psycopg
@@ -29,6 +29,10 @@ NAMES = (*(projection.name for projection in FROM_LOG), LEDGER)
 
 REMEMBERED_ACCOUNTS = 20_000
 COPY_ROWS = 50_000
+PROGRAM_LIMIT = "54"
+"""The class of SQLSTATE for what no amount of disk or memory would help, such as a key too long for an index."""
+
+Result = TypeVar("Result")
 
 
 class Poison(Exception):
@@ -89,6 +93,12 @@ def position_of(connection: psycopg.Connection, schema: str, name: str) -> int:
     return row[0] if row else 0
 
 
+def head_of(connection: psycopg.Connection, house: str) -> int:
+    """The last position of the log."""
+    row = connection.execute(sql.SQL("SELECT position FROM {}").format(sql.Identifier(house, "log_head"))).fetchone()
+    return row[0] if row else 0
+
+
 def positions(connection: psycopg.Connection, schema: str) -> list[dict[str, Any]]:
     """Each projection's version, position, and where and why it stopped, if it did."""
     statement = sql.SQL("SELECT name, version, position, poison_position, poison_reason FROM {} ORDER BY name")
@@ -129,7 +139,9 @@ class Projector:
         """Project up to ``batch`` positions and commit; how many. Raises Poison after committing what came before."""
         try:
             done, failure = self._attempt(batch, upto)
-        except (psycopg.DataError, psycopg.IntegrityError) as refused:  # the server does not say by which position
+        except psycopg.Error as refused:  # the server does not say by which position
+            if not _is_the_rows_fault(refused):
+                raise
             if batch > 1:
                 return self.step(batch // 10 or 1, upto)
             done, failure = 0, (self._stored_position() + 1, f"{type(refused).__name__}: {refused}")
@@ -163,7 +175,7 @@ class Projector:
         """One transaction: how many positions, or which one cannot be processed and why."""
         try:
             return self._transact(batch, upto)
-        except psycopg.Error:
+        except (psycopg.Error, MemoryError):
             self._rolled_back()
             raise
 
@@ -182,7 +194,7 @@ class Projector:
             for _ in self._project(position, target, at):
                 if self.state.pending_rows >= COPY_ROWS:
                     self.state.flush()
-        except psycopg.Error:
+        except (psycopg.Error, MemoryError):  # these are not the event's fault
             raise
         except Exception as error:  # whatever a projection cannot process is poison, named with its position
             return 0, (at[0], f"{type(error).__name__}: {error}")
@@ -221,10 +233,7 @@ class Projector:
         """The last position that can be projected: of the log, or for the ledger that of the facts."""
         if self.name == LEDGER:
             return position_of(self.connection, self.schema, facts.name)
-        row = self.connection.execute(
-            sql.SQL("SELECT position FROM {}").format(sql.Identifier(self.database.house, "log_head"))
-        ).fetchone()
-        return row[0] if row else 0
+        return head_of(self.connection, self.database.house)
 
     def _project(self, after: int, upto: int, at: list[int]) -> Iterator[None]:
         if self.name == LEDGER:
@@ -259,6 +268,13 @@ class Projector:
             cursor.itersize = 2_000
             cursor.execute(statement, (after, upto))
             yield from cursor
+
+
+def _is_the_rows_fault(error: psycopg.Error) -> bool:
+    """Whether the server refuses the rows; a full disk, a lack of memory or a cancelled statement refuses nothing."""
+    if isinstance(error, psycopg.DataError | psycopg.IntegrityError):
+        return True
+    return (error.sqlstate or "").startswith(PROGRAM_LIMIT)
 
 
 @dataclass
@@ -316,34 +332,64 @@ class Projectors:
         self.close()
 
     def step(self, batch: int = 1_000, upto: int | None = None) -> int:
-        """One step of each projector, facts before the ledger; how many positions in all.
+        """One step of each projector; how many positions in all. Raises as ``advance``, and Poison after all steps."""
+        done, poisons = self.advance(batch, upto)
+        if poisons:
+            raise poisons[0]
+        return done
 
-        When the connection breaks, what was not committed is done again on a new one. Raises Poison once every
-        projector had its step, DatabaseUnavailable.
+    def advance(
+        self, batch: int = 1_000, upto: int | None = None, names: Collection[str] | None = None
+    ) -> tuple[int, list[Poison]]:
+        """One step of each projector (of those named), facts before the ledger; how many positions in all.
+
+        When the connection breaks, what was not committed is done again on a new one. Raises DatabaseUnavailable.
         """
-        try:
-            return self._step(batch, upto)
-        except psycopg.OperationalError:
-            if not self.connection.closed:
-                raise
-        self._connect()
-        return self._step(batch, upto)
+        return self._again_when_cut(lambda: self._advance(batch, upto, self.names if names is None else names))
 
-    def _step(self, batch: int, upto: int | None) -> int:
-        done, poison = 0, None
-        for projector in self.projectors.values():
+    def _again_when_cut(self, work: Callable[[], Result]) -> Result:
+        try:
+            return work()
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            if not self.connection.closed:
+                raise self.database.fault(error) or error from error
+        self._connect()
+        with self.database.faults_explained():
+            return work()
+
+    def _advance(self, batch: int, upto: int | None, names: Collection[str]) -> tuple[int, list[Poison]]:
+        done, poisons = 0, []
+        for name, projector in self.projectors.items():
+            if name not in names:
+                continue
             try:
                 done += projector.step(batch, upto)
             except Poison as stopped:
-                poison = poison or stopped
-        if poison is not None:
-            raise poison
-        return done
+                poisons.append(stopped)
+        return done, poisons
 
-    def catch_up(self, batch: int = 1_000, upto: int | None = None) -> int:
-        """Step until nothing is behind; the ledger's position."""
-        while self.step(batch, upto):
-            pass
-        position = position_of(self.connection, self.schema, LEDGER)
+    def catch_up(self, batch: int = 1_000, upto: int | None = None, names: Collection[str] | None = None) -> int:
+        """Step until nothing (of those named) is behind where the log ends now; the position of the last, which is the
+        ledger. What is recorded meanwhile is left out, or under load this would never end.
+
+        Raises Poison once all others are at the end, DatabaseUnavailable.
+        """
+        names = self.names if names is None else names
+        if upto is None:
+            upto = self._head()
+        poisoned: dict[str, Poison] = {}
+        while True:
+            done, poisons = self.advance(batch, upto, [name for name in names if name not in poisoned])
+            poisoned.update((poison.projection, poison) for poison in poisons)
+            if not done and not poisons:
+                break
+        for poison in poisoned.values():
+            raise poison
+        return self._again_when_cut(lambda: self._asked(position_of(self.connection, self.schema, [*names][-1])))
+
+    def _head(self) -> int:
+        return self._again_when_cut(lambda: self._asked(head_of(self.connection, self.database.house)))
+
+    def _asked(self, answer: int) -> int:
         self.connection.commit()
-        return position
+        return answer

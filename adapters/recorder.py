@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from time import sleep
-from typing import Any, Literal, LiteralString, NamedTuple
+from typing import Any, Literal, LiteralString, NamedTuple, cast
 
 import psycopg
 from eventsourcing.persistence import (
@@ -142,6 +142,7 @@ class HouseRecorder(PostgresApplicationRecorder):
         self._select_rows = self._statement(_SELECT_ROWS)
         self._select_command = self._statement(_SELECT_COMMAND)
         self._select_head = self._statement(_SELECT_HEAD)
+        self._select_clock = self._statement(_SELECT_CLOCK)
 
     # -- what the library asks for
 
@@ -230,6 +231,12 @@ class HouseRecorder(PostgresApplicationRecorder):
         with self.datastore.get_connection() as connection:
             position, recorded_at = self._row(connection, self._select_head, ())
         return position, recorded_at
+
+    def clock(self) -> datetime:
+        """The log's own clock, which goes on from the last event when the server's is set back."""
+        with self.datastore.get_connection() as connection:
+            (now,) = self._row(connection, self._select_clock, ())
+        return cast(datetime, now)
 
     def discard_broken_connections(self) -> None:
         """After one connection broke, the others of the pool have probably broken too."""
@@ -352,3 +359,4 @@ _SELECT_COMMAND: LiteralString = """
 SELECT command_id, digest, first_position, last_position FROM {house}.command_log WHERE command_id = %s
 """
 _SELECT_HEAD: LiteralString = "SELECT position, recorded_at FROM {house}.log_head"
+_SELECT_CLOCK: LiteralString = "SELECT greatest(clock_timestamp(), recorded_at) FROM {house}.log_head"

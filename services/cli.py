@@ -4,9 +4,9 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -212,8 +212,7 @@ def run(
 ) -> None:
     """Keep the projections up to date and open each day, until stopped."""
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
-    with opened_house() as opened:
-        run_until_stopped(opened, batch=batch, once=once)
+    run_until_stopped(SETTINGS[0], batch=batch, once=once)
 
 
 @app.command()
@@ -222,7 +221,7 @@ def rebuild(name: Annotated[str, typer.Argument(help=f"One of {', '.join(NAMES)}
     if name not in NAMES:
         raise WrongUsage(f"there is no projection {name}; name one of {', '.join(NAMES)}")
     database = SETTINGS[0].database()
-    with progress() as bar:
+    with progress() as bar, database.faults_explained():
         task = bar.add_task(name, total=None)
         position = rebuild_projection(database, name, progress=_filling(bar, task))
     console.print(f"{name} is rebuilt up to position {position}")
@@ -252,12 +251,18 @@ def verify(json: Json = False) -> None:
 
 @app.command()
 def status(json: Json = False) -> None:
-    """Positions, lag and poison of every projection."""
+    """Positions, lag and poison of every projection; exit code 1 where one has stopped."""
     with opened_house() as opened:
         data = opened.status()
     if json:
         render.as_json(data)
-        return
+    else:
+        _show_status(data)
+    if not data["ok"]:
+        raise typer.Exit(1)
+
+
+def _show_status(data: Mapping[str, Any]) -> None:
     head = data["head"]
     if head["position"]:
         render.say(f"log: position {head['position']}, recorded {head['recorded_at']}; open day {data['open_day']}")
@@ -266,8 +271,6 @@ def status(json: Json = False) -> None:
     for row in data["projections"]:
         poison = f"  stopped at {row['poison_position']}: {row['poison_reason']}" if row["poison_reason"] else ""
         render.say(f"{row['name']:>12}: position {row['position']}, {row['lag_events']} behind{poison}")
-    if any(row["poison_reason"] for row in data["projections"]):
-        raise typer.Exit(1)
 
 
 @app.command()
@@ -291,9 +294,12 @@ def day_open(
 ) -> None:
     """Open a day in the house's calendar."""
     try:
-        wanted = date.fromisoformat(day) if day else datetime.now(SETTINGS[0].timezone).date()
+        wanted = date.fromisoformat(day) if day else None
     except ValueError:
         raise WrongUsage(f"{day} is not a date; write it like 2026-02-20") from None
+    if wanted is None:
+        with opened_house() as opened:
+            wanted = opened.today()
     give(OpenDay(date=wanted), by, f"open-day-{wanted}", json=json)
 
 

@@ -13,6 +13,7 @@ import typer
 from pydantic import ValidationError
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from adapters.database import DatabaseUnavailable
 from adapters.faults import first_fault
 from adapters.projectors import Poison
 from adapters.settings import Settings
@@ -79,11 +80,11 @@ def give(
 
 
 def catch_up(opened: House) -> None:
-    """Project what was recorded. Raises Poison, which takes back nothing of it, and says so."""
+    """Project what was recorded. Where that fails it takes back nothing, and says so."""
     try:
         opened.projectors.catch_up()
-    except Poison as poison:
-        render.fault(f"the commands are recorded, but {poison}")
+    except (Poison, DatabaseUnavailable) as fault:
+        render.fault(f"the commands are recorded, but {fault}")
         raise typer.Exit(1) from None
 
 

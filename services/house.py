@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from functools import cached_property
 from typing import Any
 
@@ -34,6 +34,7 @@ class House:
     settings: Settings
     database: Database
     _figures_at: int | None = None
+    _reading: psycopg.Connection | None = None
     _given_up_to: tuple[date, int] = (date.min, 0)
     """The open day and the agenda's position up to which everything due was given."""
 
@@ -49,9 +50,11 @@ class House:
     def projectors(self) -> Projectors:
         return Projectors(self.database)
 
-    @cached_property
+    @property
     def _reader(self) -> psycopg.Connection:
-        return self.database.connect("reader", autocommit=True)
+        if self._reading is None or self._reading.closed:
+            self._reading = self.database.connect("reader", autocommit=True)
+        return self._reading
 
     def queries(self, *, caught_up: bool = True) -> Queries:
         """The book to ask, by default brought up to the head of the log first."""
@@ -71,7 +74,8 @@ class House:
             self._figures_at = self._head()
             self.projectors.catch_up()
         try:
-            return self.commands.handle(issued)
+            with self.database.faults_explained():  # a log explains its own, the queries for the figures do not
+                return self.commands.handle(issued)
         finally:
             self._figures_at = None
 
@@ -108,7 +112,7 @@ class House:
         given = 0
         refused: set[str] = set()
         while True:
-            reached = self.projectors.projectors[agenda.name].catch_up()
+            reached = self.projectors.catch_up(names=(agenda.name,))
             due = [d for d in self._queries().due(open_day, *self._given_up_to) if d.command_id not in refused]
             if not due:
                 self._given_up_to = open_day, reached
@@ -124,9 +128,15 @@ class House:
     def _give_due(self) -> None:
         self.give_due()
 
+    def today(self) -> date:
+        """The day by the log's own clock, in the house's time zone: whatever clocks are set to, never an earlier one
+        than that of an event that is recorded.
+        """
+        return self.log.clock().astimezone(self.settings.timezone).date()
+
     def open_today(self) -> bool:
         """Open the day that the house's clock shows; whether it was not open yet."""
-        today = datetime.now(self.settings.timezone).date()
+        today = self.today()
         open_day = self.commands.state(CALENDAR).open_day
         if open_day is not None and open_day >= today:
             return False
@@ -140,15 +150,18 @@ class House:
         self.projectors.connection.commit()
         rows = positions(self._reader, self.database.book)
         return {
+            "ok": not any(row["poison_reason"] for row in rows),
             "head": {"position": at, "recorded_at": head.recorded_at.isoformat() if head else None},
             "open_day": str(self.commands.state(CALENDAR).open_day or "none"),
             "projections": [{**row, "lag_events": at - row["position"]} for row in rows],
         }
 
     def close(self) -> None:
-        for name in ("log", "projectors", "_reader"):
+        for name in ("log", "projectors"):
             if name in self.__dict__:
                 self.__dict__.pop(name).close()
+        if self._reading is not None:
+            self._reading.close()
 
     def __enter__(self) -> "House":
         return self
@@ -159,12 +172,15 @@ class House:
 
 @contextmanager
 def open_house(settings: Settings) -> Iterator[House]:
-    """The house of the settings; made first where the database is the embedded one. Raises DatabaseUnavailable."""
+    """The house of the settings; made first where the database is the embedded one.
+
+    Raises DatabaseUnavailable, also for what befalls the server while the house is open.
+    """
     database = settings.database()
     if settings.database_url is None:
         try:
             database.check("writer")
         except InitNeeded:
             database.init()
-    with House(settings, database) as house:
+    with House(settings, database) as house, database.faults_explained():
         yield house

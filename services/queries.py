@@ -144,11 +144,19 @@ class Queries:
     def _last_position_at(self, at: datetime) -> int:
         if at.tzinfo is None:
             raise NotFound(f"{at.isoformat()} has no time zone; add Z or an offset such as -06:00")
+        self._has_come(at)
         statement = sql.SQL("SELECT max(notification_id) FROM {} WHERE recorded_at <= %s").format(
             sql.Identifier(self.database.house, "house_events")
         )
         row = self.connection.execute(statement, (at,)).fetchone()
         return row[0] if row and row[0] is not None else 0
+
+    def _has_come(self, at: datetime) -> None:
+        """Nothing, if no event can be recorded at this time any more. Raises NotFound."""
+        statement = sql.SQL("SELECT greatest(clock_timestamp(), recorded_at) AS now FROM {}")
+        row = self.connection.execute(statement.format(sql.Identifier(self.database.house, "log_head"))).fetchone()
+        if row is not None and at > row[0]:
+            raise NotFound(f"{at.isoformat()} has not come yet; by the log's clock it is {row[0].isoformat()}")
 
     def ledger_position(self) -> int:
         statement = sql.SQL("SELECT position FROM {} WHERE name = 'ledger'").format(self._table("projection_position"))

@@ -1,55 +1,162 @@
-"""What ``trailbook run`` does: projectors and the calendar, until stopped."""
+"""What ``trailbook run`` does: projectors and the calendar, until stopped.
+
+    working ── the database cannot be used ──▶ waiting (0.1 s, longer each time, up to 5 s) ── it can ──▶ working
+
+One line is logged for each change of state. A projection that meets what it cannot process is left alone, while the
+others go on; it is tried again every minute, and by the next process, which may be of another release.
+"""
 
 import signal
-import threading
-from collections.abc import Callable
+import time
+from dataclasses import dataclass, field
 from types import FrameType
 
 import psycopg
 import structlog
 from psycopg import sql
 
-from services.house import House
+from adapters.database import DatabaseUnavailable, InitNeeded
+from adapters.projectors import NAMES, Poison
+from adapters.settings import Settings
+from projections import agenda
+from services.house import House, open_house
 
 POLL_SECONDS = 1.0
 """How long the projectors wait at most for a hint that something was appended."""
+FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.1, 5.0
+POISON_SECONDS = 60.0
+"""After how long a projection that stopped is tried again."""
 
 logger = structlog.get_logger("trailbook")
 
 
-def run_until_stopped(house: House, *, batch: int, once: bool) -> None:
+class Stopped(KeyboardInterrupt):
+    """Told to stop: what is under way is given up wherever it is, and done again by the next runner.
+
+    A KeyboardInterrupt, because psycopg then cancels its statement.
+    """
+
+
+def run_until_stopped(settings: Settings, *, batch: int, once: bool) -> None:
     """Project, open each day as the house's clock shows it, and wait; end cleanly on SIGTERM or SIGINT.
 
-    Raises Poison, DatabaseUnavailable.
+    Raises InitNeeded and RebuildNeeded, which no waiting mends; with ``once`` also DatabaseUnavailable and Poison.
     """
-    stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _setter(stopped))
-    logger.info("running", house=house.database.house, at=house.database.where)
-    with house.database.connect("reader", autocommit=True) as listener:
-        listener.execute(sql.SQL("LISTEN {}").format(sql.Identifier(house.database.channel)))
-        while not stopped.is_set():
+        signal.signal(number, _stop)
+    logger.info("running", house=settings.house)
+    runner = Runner(settings, batch)
+    try:
+        runner.once() if once else runner.always()
+    except Stopped:
+        logger.info("stopped")
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    raise Stopped
+
+
+@dataclass
+class Runner:
+    settings: Settings
+    batch: int
+    """Positions in one step; fewer for a while after a fault, which may have come of the step's size."""
+    waits_for: str = ""
+    _wait_seconds: float = FIRST_WAIT_SECONDS
+    _waits_since: float = 0.0
+    _step: int = field(init=False)
+    _stopped: dict[str, tuple[Poison, float]] = field(default_factory=dict)
+    """Projections that met what they cannot process, and when they are tried again."""
+
+    def __post_init__(self) -> None:
+        self._step = self.batch
+
+    def once(self) -> None:
+        """Until nothing is left to do."""
+        with open_house(self.settings) as house:
+            while self._round(house):
+                pass
+        for poison, _ in self._stopped.values():
+            raise poison
+
+    def always(self) -> None:
+        """Until Stopped is raised; on a new connection, or a server started again, whenever the database was away."""
+        while True:
+            try:
+                with open_house(self.settings) as house:
+                    self._work(house)
+            except InitNeeded:
+                raise
+            except DatabaseUnavailable as fault:
+                self._wait(fault)
+            except MemoryError:
+                self._wait(DatabaseUnavailable("this process is out of memory", "memory"))
+
+    def _work(self, house: House) -> None:
+        with house.database.connect("reader", autocommit=True) as listener:
+            listener.execute(sql.SQL("LISTEN {}").format(sql.Identifier(house.database.channel)))
+            while True:
+                if not self._round(house):
+                    _listen(listener)
+
+    def _round(self, house: House) -> bool:
+        """Whether anything was done, so that there may be more."""
+        given = self._keep_calendar(house)
+        trying = [name for name in NAMES if self._may_try(name)]
+        done, poisons = house.projectors.advance(self._step, names=trying)
+        for poison in poisons:
+            self._leave_alone(poison)
+        for name in {*trying} & {*self._stopped} - {poison.projection for poison in poisons}:
+            del self._stopped[name]
+            logger.info("projection goes on", projection=name)
+        self._tell_going_on()
+        if done:
+            logger.info("projected", positions=done)
+        return bool(done or given)
+
+    def _keep_calendar(self, house: House) -> int:
+        """Open today and give what is due; how many commands."""
+        given = 0
+        try:
             if house.open_today():
                 logger.info("day opened")
-            if given := house.give_due():
+            if self._may_try(agenda.name) and (given := house.give_due()):
                 logger.info("due commands given", commands=given)
-            while done := house.projectors.step(batch):
-                logger.info("projected", positions=done)
-                if stopped.is_set():
-                    break
-            if once:
-                return
-            _wait(listener)
-    logger.info("stopped")
+        except Poison as poison:
+            self._leave_alone(poison)
+        return given
+
+    # -- what cannot be processed
+
+    def _may_try(self, name: str) -> bool:
+        return name not in self._stopped or self._stopped[name][1] <= time.monotonic()
+
+    def _leave_alone(self, poison: Poison) -> None:
+        before = self._stopped.get(poison.projection)
+        if before is None or str(before[0]) != str(poison):
+            logger.error("projection stopped", projection=poison.projection, at=poison.position, because=poison.reason)
+        self._stopped[poison.projection] = (poison, time.monotonic() + POISON_SECONDS)
+
+    # -- waiting
+
+    def _wait(self, fault: DatabaseUnavailable) -> None:
+        if not self.waits_for:
+            self._waits_since = time.monotonic()
+        if fault.waits_for != self.waits_for:
+            logger.warning("waiting", waits_for=fault.waits_for, because=str(fault))
+        self.waits_for = fault.waits_for
+        self._step = max(1, self._step // 10)
+        time.sleep(self._wait_seconds)
+        self._wait_seconds = min(2 * self._wait_seconds, LONGEST_WAIT_SECONDS)
+
+    def _tell_going_on(self) -> None:
+        if self.waits_for:
+            seconds = round(time.monotonic() - self._waits_since, 1)
+            logger.info("going on", waited_for=self.waits_for, seconds=seconds)
+        self.waits_for, self._wait_seconds = "", FIRST_WAIT_SECONDS
+        self._step = min(self.batch, 2 * self._step)
 
 
-def _setter(event: threading.Event) -> Callable[[int, FrameType | None], None]:
-    def stop(number: int, frame: FrameType | None) -> None:
-        event.set()
-
-    return stop
-
-
-def _wait(listener: psycopg.Connection) -> None:
+def _listen(listener: psycopg.Connection) -> None:
     for _ in listener.notifies(timeout=POLL_SECONDS, stop_after=1):
         pass

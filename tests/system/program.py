@@ -71,7 +71,7 @@ class Program:
 
     environment: Mapping[str, str]
 
-    def _whole_environment(self) -> dict[str, str]:
+    def whole_environment(self) -> dict[str, str]:
         given = {name: value for name, value in os.environ.items() if not name.startswith("TRAILBOOK_")}
         return {**given, "PYTHONPATH": str(TOP), "PYTHONUTF8": "1", "COLUMNS": "140", **self.environment}
 
@@ -80,7 +80,7 @@ class Program:
             out, err = Path(folder, "out"), Path(folder, "err")
             run = {
                 "arguments": [str(argument) for argument in arguments],
-                "environment": self._whole_environment(),
+                "environment": self.whole_environment(),
                 "out": str(out),
                 "err": str(err),
             }
@@ -95,7 +95,7 @@ class Program:
     def afresh(self, *arguments: str | Path, timeout: int = 60) -> Said:
         done = subprocess.run(
             [sys.executable, "-c", PROGRAM, *map(str, arguments)],
-            env=self._whole_environment(),
+            env=self.whole_environment(),
             cwd=TOP,
             capture_output=True,
             encoding="utf-8",
@@ -129,7 +129,7 @@ def _forks() -> subprocess.Popen[str]:
     """The process that the runs fork off."""
     forks = subprocess.Popen(
         [sys.executable, "-c", FORKED],
-        env=Program({})._whole_environment(),
+        env=Program({}).whole_environment(),
         cwd=TOP,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
