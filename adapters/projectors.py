@@ -144,7 +144,10 @@ class Projector:
                 raise
             if batch > 1:
                 return self.step(batch // 10 or 1, upto)
-            done, failure = 0, (self._stored_position() + 1, f"{type(refused).__name__}: {refused}")
+            done, failure = (
+                0,
+                (self._stored_position() + 1, f"{type(refused).__name__}: {' '.join(str(refused).split())}"),
+            )
         if failure is None:
             return done
         position, reason = failure

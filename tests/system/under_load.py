@@ -73,10 +73,10 @@ class Runner:
     def is_alive(self) -> bool:
         return self.process.poll() is None
 
-    def end(self) -> float:
+    def end(self, how: signal.Signals = signal.SIGTERM) -> float:
         """Tell it to end; how many seconds it took."""
         started = time.monotonic()
-        self.process.send_signal(signal.SIGTERM)
+        self.process.send_signal(how)
         code = self.process.wait(60)
         assert code == 0, self.lines[-20:]
         assert self.told("stopped")
