@@ -52,7 +52,7 @@ def kill_an_import(database: Database, file: Path, moment: str, delay: float) ->
         ours = {row[0] for row in watching.execute("SELECT pid FROM pg_stat_activity")}
         process = subprocess.Popen(
             arguments,
-            env=program._whole_environment(),
+            env=program.whole_environment(),
             cwd=TOP,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -210,7 +210,7 @@ def test_given_a_view_that_stopped_when_its_minute_is_over_then_it_is_tried_agai
         assert not any(line["event"] == "projection stopped" for line in told), "it was told before"
 
     now = time.monotonic()
-    monkeypatch.setattr(services.runner.time, "monotonic", lambda: now + services.runner.POISON_SECONDS + 1)
+    monkeypatch.setattr(time, "monotonic", lambda: now + services.runner.POISON_SECONDS + 1)
     with capture_logs() as told:
         run.once()
     assert {"event": "projection goes on", "projection": "audit_trail", "log_level": "info"} in told
