@@ -7,7 +7,14 @@ from typing import Self, TypeVar, cast
 
 import psycopg
 from eventsourcing.application import Application
-from eventsourcing.persistence import IntegrityError, InterfaceError, OperationalError, StoredEvent
+from eventsourcing.persistence import (
+    IntegrityError,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    PersistenceError,
+    StoredEvent,
+)
 
 from adapters.database import Database, DatabaseUnavailable, Role
 from adapters.mapper import HouseMapper, PlacedEvent
@@ -19,6 +26,8 @@ from domain.message import TOPICS, Event, Recorded, state_with
 RECONNECTS = 5
 """How often an append or a read is tried again after its connection broke."""
 POOL_SIZE = 4
+LIBRARY_FAULTS = (InterfaceError, OperationalError, InternalError)
+"""As the library calls what befalls the server or the way to it; a server that only reads is an internal error."""
 
 _FURTHER = tuple(topic for topic, event in TOPICS.items() if event.further)
 
@@ -158,7 +167,7 @@ class PostgresLog:
                 if conflict_of(error) == "stream":
                     raise StreamMoved from error
                 raise
-            except (InterfaceError, OperationalError) as error:
+            except LIBRARY_FAULTS as error:
                 self._expect_lost_connection(error)
                 lost = True
                 # the commit may have happened; if it has not, the command id lets only one of the attempts through
@@ -180,11 +189,11 @@ class PostgresLog:
         for _ in range(RECONNECTS + 1):
             try:
                 return read()
-            except (InterfaceError, OperationalError) as error:
+            except LIBRARY_FAULTS as error:
                 self._expect_lost_connection(error)
         raise self._unavailable("the connection broke again and again")
 
-    def _expect_lost_connection(self, error: InterfaceError | OperationalError) -> None:
+    def _expect_lost_connection(self, error: PersistenceError) -> None:
         """Make ready for another attempt. Raises DatabaseUnavailable if it is another fault."""
         if not connection_lost(error):
             cause = error.__cause__

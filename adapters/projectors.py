@@ -144,10 +144,8 @@ class Projector:
                 raise
             if batch > 1:
                 return self.step(batch // 10 or 1, upto)
-            done, failure = (
-                0,
-                (self._stored_position() + 1, f"{type(refused).__name__}: {' '.join(str(refused).split())}"),
-            )
+            reason = " ".join(str(refused).split())
+            done, failure = 0, (self._stored_position() + 1, f"{type(refused).__name__}: {reason}")
         if failure is None:
             return done
         position, reason = failure
@@ -353,9 +351,12 @@ class Projectors:
     def _again_when_cut(self, work: Callable[[], Result]) -> Result:
         try:
             return work()
-        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+        except psycopg.Error as error:
+            fault = self.database.fault(error)
+            if fault is None:
+                raise
             if not self.connection.closed:
-                raise self.database.fault(error) or error from error
+                raise fault from error
         self._connect()
         with self.database.faults_explained():
             return work()
