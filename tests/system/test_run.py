@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 import services.runner
 from adapters.database import Database, DatabaseUnavailable
 from adapters.log import PostgresLog
-from adapters.projectors import Poison, Projectors, positions
+from adapters.projectors import FROM_LOG, Poison, Projectors, positions
 from domain.calendar import OpenDay
 from domain.customer import OnboardCustomer
 from domain.ids import CALENDAR
@@ -222,7 +222,7 @@ def test_given_facts_that_stop_then_the_ledger_goes_no_further(database: Databas
     onboard(database, "alder", "beech", "cedar")
     retopic(database, 3, "deal.dreamt_of")
     with runner(database) as run:
-        eventually(lambda: len(run.told("projection stopped")) == 4, "all that read the log stop")
+        eventually(lambda: len(run.told("projection stopped")) == len(FROM_LOG), "all that read the log stop")
         eventually(lambda: ledger_position(database) == 2, "the ledger comes to where the facts end")
         assert stands(database, "facts") == (2, 3)
         assert stands(database, "ledger") == (2, None)
