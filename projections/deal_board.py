@@ -192,3 +192,10 @@ def expiring(places: Iterable[Place], today: date, within_days: int) -> list[Pla
     last = days_after(today, within_days)
     found = [p for p in places if (until := p.registration.protected_until) is not None and today <= until <= last]
     return sorted(found, key=lambda p: (p.registration.protected_until, p.registration.arrived))
+
+
+def as_row(place: Place) -> dict[str, Any]:
+    """A registration with its place, as a program reads it: dates as text, products as a list."""
+    row = place.registration._asdict() | {"place": place.place, "of": place.of, "rivals": place.rivals}
+    dated = {name: value.isoformat() for name, value in row.items() if isinstance(value, date)}
+    return row | dated | {"products": json.loads(place.registration.products)}

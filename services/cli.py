@@ -203,6 +203,8 @@ def simulate(file: Path, by: By = "", json: Json = False) -> None:
     for title, columns in tables:
         if result[title]:
             render.rows_table(result[title], columns, title)
+    if result["deals"]:
+        render.deal_board(result["deals"], render.DEAL_COLUMNS, "deals")
 
 
 @app.command()

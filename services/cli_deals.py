@@ -1,9 +1,8 @@
 """``trailbook deal``: who claims which deal, who is protected until when, and each step of a registration."""
 
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated
 
-import orjson
 import typer
 from pydantic import ValidationError
 
@@ -19,7 +18,7 @@ from domain.customer import (
     WithdrawRegistration,
 )
 from domain.message import Evidence
-from projections.deal_board import Place, expiring
+from projections.deal_board import as_row, expiring
 from services import render
 from services.cli_shared import By, Json, Known, WrongUsage, command_of, give, opened_house
 
@@ -34,8 +33,7 @@ WithVendor = Annotated[str, typer.Option("--vendor", help="With which vendor.")]
 Products = Annotated[list[str] | None, typer.Option("--product", help="Repeat the option for several.")]
 Scope = Annotated[str, typer.Option("--scope", help="What it is about, in the agent's words.")]
 
-COLUMNS = ("deal", "place", "agent", "vendor", "status", "since", "protected_until", "scope")
-SHOWN_WHEN_EXPIRING = ("protected_until", "deal", "place", "agent", "vendor", "scope")
+EXPIRING = ("protected_until", "deal", "place", "agent", "vendor", "scope")
 
 
 @deal_app.command("board")
@@ -60,27 +58,15 @@ def deal_board(
         places = expiring(places, today, expiring_within) if today else []
     elif not ended:
         places = [place for place in places if place.registration.stands]
-    rows = [_row(place) for place in places]
+    rows = [as_row(place) for place in places]
     if json:
         render.as_json({"known": position, "open_day": today, "registrations": rows})
     elif not rows:
         render.say(f"no registration {'expires then' if expiring_within is not None else 'stands'}")
     else:
         when = f"expiring within {expiring_within} days of {today}" if expiring_within is not None else "deals"
-        columns = SHOWN_WHEN_EXPIRING if expiring_within is not None else COLUMNS
-        shown = [{**row, "deal": f"{row['customer']}/{row['deal']}", "place": _place(row)} for row in rows]
-        render.rows_table(shown, columns, f"{when}, as known at {position}")
-
-
-def _row(place: Place) -> dict[str, Any]:
-    registration = place.registration._asdict()
-    registration.pop("deal_of")
-    registration["products"] = orjson.loads(place.registration.products)
-    return {**registration, "place": place.place, "of": place.of, "rivals": place.rivals}
-
-
-def _place(row: dict[str, Any]) -> str:
-    return f"{row['place']} of {row['of']}"
+        columns = EXPIRING if expiring_within is not None else render.DEAL_COLUMNS
+        render.deal_board(rows, columns, f"{when}, as known at {position}")
 
 
 @deal_app.command("register")

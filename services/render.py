@@ -150,3 +150,12 @@ def rows_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], title:
             cells.append(Text("" if value is None else str(value)))
         table.add_row(*cells)
     console.print(table)
+
+
+DEAL_COLUMNS = ("deal", "place", "agent", "vendor", "status", "since", "protected_until", "scope")
+
+
+def deal_board(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], title: str) -> None:
+    """Registrations, rivals side by side; ``2 of 3`` was the second to arrive of three."""
+    shown = [{**row, "deal": row["deal_of"], "place": f"{row['place']} of {row['of']}"} for row in rows]
+    rows_table(shown, columns, title)

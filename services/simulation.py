@@ -17,7 +17,7 @@ from domain.rating import release_1
 from domain.rating.expected import ExpectedZero, expected_zeros
 from domain.rating.facts import AccountFacts, Cell, HouseFacts
 from domain.rating.reasons import came_because, explain, waiting_because
-from projections import agenda
+from projections import agenda, deal_board
 from projections.agenda import Due
 from projections.ledger import KIND_NAMES, PAYER_ROLE, UNEARNED, Leg, book_name, payee_book
 from services.commands import Commands
@@ -37,7 +37,7 @@ class Simulation:
     _rated: set[tuple[str, str, str]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.book = MemoryBook(self.log, (agenda,))
+        self.book = MemoryBook(self.log, (agenda, deal_board))
         self.commands = Commands(self.log, self._enrich, self._give_due)
         self._today = date.min
 
@@ -168,8 +168,13 @@ class Simulation:
             "payouts": self._payouts(),
             "suspense": self._suspense(),
             "zeros": zeros,
+            "deals": [deal_board.as_row(place) for place in self.deals()],
             "balances": self._balances(entries, adjustments),
         }
+
+    def deals(self) -> list[deal_board.Place]:
+        """Every registration of a deal as it stands at the end."""
+        return deal_board.board(self.book.tables.content[deal_board.DEAL_BOARD.name], self.book.position)
 
     def _parties(self) -> dict[int, str]:
         return {no: name for name, no in self.book.tables.content["facts_name"] if not name.startswith("suspense:")}

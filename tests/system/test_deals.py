@@ -176,6 +176,12 @@ def test_a_house_in_memory_and_one_on_postgres_come_to_the_same_events(database:
     simulation.run(read_commands(file))
     assert [refusal["refused"] for refusal in simulation.result()["refusals"]] == ["DealProtected"]
 
+    assert [(deal["deal"], deal["agent"], deal["status"]) for deal in simulation.result()["deals"]] == [
+        ("D-1", "harbor", "expired"),
+        ("D-1", "summit", "lost"),
+        ("D-2", "harbor", "won"),
+    ]
+
     with House(settings_of(database), database) as house:
         for issued in read_commands(file):
             try:
@@ -183,6 +189,8 @@ def test_a_house_in_memory_and_one_on_postgres_come_to_the_same_events(database:
             except DealProtected:
                 assert issued.command_id == "d-8"
         recorded = house.log.read(0, 1_000)
+        queries = house.queries()
+        assert queries.deal_board(queries.ledger_position()) == simulation.deals()
     assert [(r.event_id, r.event, r.envelope) for r in recorded] == [
         (r.event_id, r.event, r.envelope) for r in simulation.log.events
     ]
