@@ -18,11 +18,11 @@ from adapters import tables
 from adapters.database import Database
 from adapters.tables import PgTables
 from domain.message import Recorded, read_state
-from projections import agenda, agent_book, audit_trail, deal_board, facts, ledger
+from projections import agenda, agent_book, audit_trail, deal_board, facts, ledger, payout_book
 from projections.ledger import Ledger
 from projections.projection import Projection, Table
 
-FROM_LOG: tuple[Projection, ...] = (facts, audit_trail, agent_book, agenda, deal_board)
+FROM_LOG: tuple[Projection, ...] = (facts, audit_trail, agent_book, agenda, deal_board, payout_book)
 """The projections that read the log; the ledger reads the facts."""
 LEDGER = ledger.name
 NAMES = (*(projection.name for projection in FROM_LOG), LEDGER)

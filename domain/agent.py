@@ -16,15 +16,23 @@ terminated upline stays at its level with nothing, until each agent's upline is 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import Annotated, Any, Literal, NamedTuple, assert_never
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, assert_never
 
 from pydantic import Field
 
 from domain.ids import AgentId, Because, PlanId, Slug, agent_stream, plan_stream
-from domain.message import Command, Context, Event, Refused, Streams
-from domain.money import Currency, Minor
+from domain.message import Command, Context, Event, Model, Refused, Streams, Upcasts, unchanged
+from domain.money import Currency, Minor, Rate
 
 PartnerType = Literal["agent", "sub-agent", "referral", "var", "msp", "consultant"]
+
+
+class Holdback(Model):
+    """The part of newly earned commission that each payout holds back, and for how many days from its release."""
+
+    rate: Annotated[Rate, Field(gt=0, le=1)]
+    days: Annotated[int, Field(ge=1, le=3650)]
+
 
 # -- events
 
@@ -36,13 +44,19 @@ class AgentRecruited(Event, topic="agent.recruited"):
     upline: AgentId | None = None
 
 
-class AgreementSigned(Event, topic="agent.agreement_signed"):
-    """From ``effective_on`` the agent is paid by the plan, and nothing below the minimum is paid out."""
+class AgreementSigned(Event, topic="agent.agreement_signed", version=2):
+    """From ``effective_on`` the agent is paid by the plan, and nothing below the minimum is paid out.
+
+    Version 2 knows a holdback.
+    """
+
+    upcasts: ClassVar[Upcasts] = {1: unchanged}
 
     agent: AgentId
     plan: PlanId
     minimum_payout_minor: int
     currency: Currency
+    holdback: Holdback | None = None
 
 
 class UplineChanged(Event, topic="agent.upline_changed"):
@@ -106,6 +120,7 @@ class SignAgreement(Command, do="sign_agreement"):
     plan: PlanId
     minimum_payout_minor: Annotated[Minor, Field(ge=0)] = 0
     currency: Currency = "USD"
+    holdback: Holdback | None = None
     effective_on: date | None = None
 
     def streams(self, known: Mapping[str, Any]) -> Streams:
@@ -299,6 +314,7 @@ def decide(agent: Agent, command: AgentCommand, context: Context) -> list[AgentE
                     plan=command.plan,
                     minimum_payout_minor=command.minimum_payout_minor,
                     currency=command.currency,
+                    holdback=command.holdback,
                     effective_on=effective_on,
                 )
             ]

@@ -4,10 +4,18 @@
                                      └───────────── PayRunWithdrawn ◀──────┘
     payout:   PayoutProposed ──▶ proposed ── PayoutReleased ──▶ released ── PayoutSettled ──▶ settled
                   └─ PayoutWithdrawn               └─────── PayoutReturned ◀──────┘
+    holdback: (a payout's release) ── CommissionHeld ──▶ held ── HeldCommissionReleased ──▶ owed, for the next pay run
 
 Units: minor units of the payout's currency. An amount is what the agent had earned up to one ledger position less
 everything in the agent's own stream that was not returned or withdrawn; so the balance after a correction is the
 true-up. All payouts of one agent meet in one stream: two clerks cannot pay the same cents twice.
+
+Where the agreement holds back a part, each payout holds that part of what was newly earned since the last payout that
+was not withdrawn, never less than nothing, rounded half away from zero. It is held from the release of the pay run for
+the agreement's days, whatever becomes of the agent meanwhile, and owed again from the first day opened on
+``held_until`` or after it. A balance that is carried holds nothing, and neither does a payout that is withdrawn; the
+hold of a payout that came back stays, and what came back is paid again whole. The minimum is compared with what would
+be sent; where all is held, nothing is sent and no minimum is asked for.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,7 +28,7 @@ from pydantic import Field
 from domain.agent import Agent
 from domain.ids import AgentId, Because, PayRunId, agent_stream, pay_run_stream, payouts_stream
 from domain.message import Actor, Command, Context, Event, Model, Refused, Streams, Upcasts, last_event, unchanged
-from domain.money import Currency, show
+from domain.money import Currency, half_away, show
 
 
 class Earned(Model):
@@ -32,10 +40,17 @@ class Earned(Model):
 
 
 class PayoutLine(Model):
+    """``earned_minor`` less what was paid, what is still held of earlier payouts and what is held now: the amount."""
+
     agent: AgentId
     currency: Currency
     earned_minor: int
     paid_minor: int
+    held_minor: int = 0
+    """What earlier payouts hold, and was not released yet."""
+    newly_held_minor: int = 0
+    """What this payout is to hold."""
+    hold_days: int = 0
     amount_minor: int
 
 
@@ -58,7 +73,7 @@ class CarriedLine(Model):
 class PayRunProposed(Event, topic="pay_run.proposed", version=2):
     """``as_known_at``: the ledger position that the figures were taken from.
 
-    Version 2 knows balances that are carried because the agent is suspended.
+    Version 2 knows balances that are carried because the agent is suspended, and what payouts hold.
     """
 
     upcasts: ClassVar[Upcasts] = {1: unchanged}
@@ -83,13 +98,19 @@ class PayRunReleased(Event, topic="pay_run.released"):
     pay_run: PayRunId
 
 
-class PayoutProposed(Event, topic="payout.proposed"):
+class PayoutProposed(Event, topic="payout.proposed", version=2):
+    """``held_minor``, ``newly_held_minor`` and ``hold_days`` as in ``PayoutLine``; version 2 knows them."""
+
+    upcasts: ClassVar[Upcasts] = {1: unchanged}
     agent: AgentId
     pay_run: PayRunId
     as_known_at: int
     currency: Currency
     earned_minor: int
     paid_minor: int
+    held_minor: int = 0
+    newly_held_minor: int = 0
+    hold_days: int = 0
     amount_minor: int
 
 
@@ -126,8 +147,36 @@ class PayoutReturned(Event, topic="payout.returned"):
     was_settled: bool
 
 
+class CommissionHeld(Event, topic="payout.commission_held"):
+    """The payout of a pay run holds this back; ``held_until`` is the first day on which it may be owed again."""
+
+    agent: AgentId
+    pay_run: PayRunId
+    currency: Currency
+    amount_minor: int
+    held_until: date
+
+
+class HeldCommissionReleased(Event, topic="payout.held_commission_released"):
+    """What the payout of a pay run held is owed again, and the next pay run pays it."""
+
+    agent: AgentId
+    pay_run: PayRunId
+    currency: Currency
+    amount_minor: int
+    held_until: date
+
+
 PayRunEvent = PayRunProposed | PayRunApproved | PayRunWithdrawn | PayRunReleased
-PayoutEvent = PayoutProposed | PayoutWithdrawn | PayoutReleased | PayoutSettled | PayoutReturned
+PayoutEvent = (
+    PayoutProposed
+    | PayoutWithdrawn
+    | PayoutReleased
+    | PayoutSettled
+    | PayoutReturned
+    | CommissionHeld
+    | HeldCommissionReleased
+)
 
 # -- commands
 
@@ -223,8 +272,19 @@ class ReturnPayout(Command, do="return_payout"):
         return last_event(payouts_stream(self.agent), versions)
 
 
+class ReleaseHoldback(Command, do="release_holdback"):
+    """What the payout of a pay run holds is owed again, if its day has come; the scheduler gives it."""
+
+    agent: AgentId
+    pay_run: PayRunId
+    currency: Currency
+
+    def streams(self, known: Mapping[str, Any]) -> Streams:
+        return Streams((payouts_stream(self.agent),))
+
+
 PayRunCommand = ProposePayRun | ApprovePayRun | WithdrawPayRun | ReleasePayRun | SettlePayout
-PayoutCommand = ProposePayRun | WithdrawPayRun | ReleasePayRun | SettlePayout | ReturnPayout
+PayoutCommand = ProposePayRun | WithdrawPayRun | ReleasePayRun | SettlePayout | ReturnPayout | ReleaseHoldback
 
 # -- refusals
 
@@ -279,7 +339,8 @@ class PayoutNotSent(Refused):
 
 # -- state
 
-PayoutStatus = Literal["proposed", "withdrawn", "released", "settled", "returned"]
+PayoutStatus = Literal["proposed", "withdrawn", "released", "settled", "returned", "held"]
+"""``held``: all of it is held, and nothing was sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,13 +355,34 @@ class Payout:
     currency: str
     amount_minor: int
     status: PayoutStatus
+    earned_minor: int = 0
+    newly_held_minor: int = 0
+    hold_days: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    currency: str
+    amount_minor: int
+    held_until: date
+    released: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Payouts:
-    """All payouts of one agent, by pay run and currency."""
+    """All payouts of one agent and what they hold, by pay run and currency, in the order of their proposals."""
 
     by_run: Mapping[tuple[str, str], Payout] = field(default_factory=dict)
+    holds: Mapping[tuple[str, str], Hold] = field(default_factory=dict)
+
+    def held_minor(self, currency: str) -> int:
+        """What payouts in the currency hold, and was not released."""
+        return sum(h.amount_minor for h in self.holds.values() if h.currency == currency and not h.released)
+
+    def last_earned_minor(self, currency: str) -> int:
+        """What was earned as the last payout in the currency that was not withdrawn had it."""
+        earned = [p.earned_minor for p in self.by_run.values() if p.currency == currency and p.status != "withdrawn"]
+        return earned[-1] if earned else 0
 
     def paid_minor(self, currency: str) -> int:
         """Everything proposed or sent in the currency that was not withdrawn or returned."""
@@ -330,22 +412,49 @@ def evolve_run(run: PayRun, event: PayRunEvent) -> PayRun:
 
 
 def evolve_payouts(payouts: Payouts, event: PayoutEvent) -> Payouts:
-    status: PayoutStatus
+    key = (event.pay_run, event.currency)
     match event:
         case PayoutProposed():
-            status = "proposed"
-        case PayoutWithdrawn():
-            status = "withdrawn"
-        case PayoutReleased():
-            status = "released"
-        case PayoutSettled():
-            status = "settled"
-        case PayoutReturned():
-            status = "returned"
+            payout = Payout(
+                event.currency,
+                event.amount_minor,
+                "proposed",
+                event.earned_minor,
+                event.newly_held_minor,
+                event.hold_days,
+            )
+            return replace(payouts, by_run={**payouts.by_run, key: payout})
+        case CommissionHeld() | HeldCommissionReleased():
+            return _evolve_holds(payouts, event)
+        case PayoutWithdrawn() | PayoutReleased() | PayoutSettled() | PayoutReturned():
+            payout = payouts.by_run.get(key) or Payout(event.currency, event.amount_minor, "proposed")
+            return replace(payouts, by_run={**payouts.by_run, key: replace(payout, status=_status(event))})
         case _:
             assert_never(event)
-    payout = Payout(event.currency, event.amount_minor, status)
-    return Payouts({**payouts.by_run, (event.pay_run, event.currency): payout})
+
+
+def _evolve_holds(payouts: Payouts, event: CommissionHeld | HeldCommissionReleased) -> Payouts:
+    key = (event.pay_run, event.currency)
+    released = isinstance(event, HeldCommissionReleased)
+    hold = Hold(event.currency, event.amount_minor, event.held_until, released)
+    by_run, payout = payouts.by_run, payouts.by_run.get(key)
+    if payout is not None and payout.status == "proposed":  # nothing was sent beside it
+        by_run = {**by_run, key: replace(payout, status="held")}
+    return Payouts(by_run, {**payouts.holds, key: hold})
+
+
+def _status(event: PayoutWithdrawn | PayoutReleased | PayoutSettled | PayoutReturned) -> PayoutStatus:
+    match event:
+        case PayoutWithdrawn():
+            return "withdrawn"
+        case PayoutReleased():
+            return "released"
+        case PayoutSettled():
+            return "settled"
+        case PayoutReturned():
+            return "returned"
+        case _:
+            assert_never(event)
 
 
 # -- decisions
@@ -379,6 +488,8 @@ def decide_run(run: PayRun, command: PayRunCommand, context: Context) -> list[Pa
 
 def decide_payouts(agent: str, payouts: Payouts, command: PayoutCommand, context: Context) -> list[PayoutEvent]:
     """What a command means for one agent's payouts; what it means for the whole run, ``decide_run`` has decided."""
+    if isinstance(command, ReleaseHoldback):
+        return _release_hold(payouts, command, context)
     effective_on = command.effective_on or context.today
     events: list[PayoutEvent] = []
     match command:
@@ -393,7 +504,7 @@ def decide_payouts(agent: str, payouts: Payouts, command: PayoutCommand, context
             events.extend(_release_for(agent, payouts, command, context))
         case SettlePayout():
             for payout in _sent(agent, payouts, command.pay_run):
-                if command.agent is None and payout.status in ("settled", "returned"):
+                if command.agent is None and payout.status in _over(command.pay_run, context):
                     continue
                 if payout.status != "released":
                     raise PayoutNotReleased(
@@ -456,6 +567,9 @@ def _propose_for(agent: str, command: ProposePayRun, context: Context) -> list[P
             currency=line.currency,
             earned_minor=line.earned_minor,
             paid_minor=line.paid_minor,
+            held_minor=line.held_minor,
+            newly_held_minor=line.newly_held_minor,
+            hold_days=line.hold_days,
             amount_minor=line.amount_minor,
             effective_on=command.effective_on or context.today,
         )
@@ -466,7 +580,7 @@ def _propose_for(agent: str, command: ProposePayRun, context: Context) -> list[P
 
 def _release_for(
     agent: str, payouts: Payouts, command: ReleasePayRun, context: Context
-) -> Iterator[PayoutReleased | PayoutWithdrawn]:
+) -> Iterator[PayoutReleased | PayoutWithdrawn | CommissionHeld]:
     run: PayRun = context.state(pay_run_stream(command.pay_run))
     if run.approved_by is None:
         raise PayRunNotApproved(f"pay run {command.pay_run} is not approved")
@@ -476,8 +590,29 @@ def _release_for(
         same = _same(agent, command.pay_run, payout, effective_on)
         if state.suspended_on(effective_on) is not None:
             yield PayoutWithdrawn(**same)
-        else:
+            continue
+        if payout.amount_minor:
             yield PayoutReleased(**same, approved_by=run.approved_by)
+        if payout.newly_held_minor:
+            until = date.fromordinal(min(effective_on.toordinal() + payout.hold_days, date.max.toordinal()))
+            yield CommissionHeld(**{**same, "amount_minor": payout.newly_held_minor}, held_until=until)
+
+
+def _release_hold(payouts: Payouts, command: ReleaseHoldback, context: Context) -> list[PayoutEvent]:
+    """Nothing, where it was released already or its day has not come."""
+    hold = payouts.holds.get((command.pay_run, command.currency))
+    if hold is None or hold.released or hold.held_until > context.today:
+        return []
+    return [
+        HeldCommissionReleased(
+            agent=command.agent,
+            pay_run=command.pay_run,
+            currency=hold.currency,
+            amount_minor=hold.amount_minor,
+            held_until=hold.held_until,
+            effective_on=context.today,
+        )
+    ]
 
 
 def _nothing_to_pay(pay_run: str, position: int, carried: list[CarriedLine]) -> str:
@@ -498,13 +633,15 @@ def _line(earned: Earned, command: ProposePayRun, context: Context) -> PayoutLin
                 f"{earned.agent} has {show(payout.amount_minor, payout.currency)} {payout.currency} proposed in "
                 f"{pay_run}; release or withdraw that pay run first"
             )
-    paid = payouts.paid_minor(earned.currency)
-    balance = earned.earned_minor - paid
+    paid, held = payouts.paid_minor(earned.currency), payouts.held_minor(earned.currency)
+    balance = earned.earned_minor - paid - held
     agent: Agent = context.state(agent_stream(earned.agent))
     agreement = agent.agreement
     minimum = agreement.minimum_payout_minor if agreement and agreement.currency == earned.currency else 0
     suspended = agent.suspended_on(command.effective_on or context.today) is not None
-    if balance <= 0 or balance < minimum or suspended:
+    newly_held, days = _holdback(earned, payouts, agent)
+    amount = balance - newly_held
+    if balance <= 0 or 0 < amount < minimum or suspended:
         because: CarriedBecause = "below the minimum"
         if balance <= 0:
             because = "negative" if balance < 0 else "nothing owed"
@@ -522,13 +659,32 @@ def _line(earned: Earned, command: ProposePayRun, context: Context) -> PayoutLin
         currency=earned.currency,
         earned_minor=earned.earned_minor,
         paid_minor=paid,
-        amount_minor=balance,
+        held_minor=held,
+        newly_held_minor=newly_held,
+        hold_days=days,
+        amount_minor=amount,
     )
+
+
+def _holdback(earned: Earned, payouts: Payouts, agent: Agent) -> tuple[int, int]:
+    """What a payout of these figures holds, and for how many days. Never more than the balance: it was not paid yet."""
+    terms = agent.agreement.holdback if agent.agreement else None
+    newly_earned = earned.earned_minor - payouts.last_earned_minor(earned.currency)
+    if terms is None or newly_earned <= 0:
+        return 0, 0
+    held = half_away(newly_earned * terms.rate)
+    return held, terms.days if held else 0
 
 
 def _still_open(run: PayRun, pay_run: str) -> None:
     if run.status in ("released", "withdrawn"):
         raise PayRunClosed(f"pay run {pay_run} is {run.status} already")
+
+
+def _over(pay_run: str, context: Context) -> tuple[PayoutStatus, ...]:
+    """With which payouts the bank has nothing to do any more, when it confirms a whole pay run."""
+    run: PayRun = context.state(pay_run_stream(pay_run))
+    return ("settled", "returned", "withdrawn", "held") if run.status == "released" else ("settled", "returned")
 
 
 def _sent(agent: str, payouts: Payouts, pay_run: str) -> list[Payout]:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from domain.customer import ExpireRegistration, RegistrationApproved, RegistrationExtended, days_after
 from domain.house import HouseEvent
 from domain.message import Command
+from domain.payout import CommissionHeld, ReleaseHoldback
 
 
 class Deadline(NamedTuple):
@@ -28,5 +29,8 @@ def deadlines(event: HouseEvent) -> Iterator[Deadline]:
         case RegistrationApproved(protected_until=date() as until) | RegistrationExtended(protected_until=until):
             expire = ExpireRegistration(customer=event.customer, deal=event.deal, agent=event.agent)
             yield Deadline(days_after(until, 1), expire)
+        case CommissionHeld():
+            release = ReleaseHoldback(agent=event.agent, pay_run=event.pay_run, currency=event.currency)
+            yield Deadline(event.held_until, release)
         case _:
             pass

@@ -58,6 +58,8 @@ from domain.line_move import LineMoveApproved, LineMoveEvent, LineMoveProposed, 
 from domain.message import Recorded
 from domain.money import half_away, plain
 from domain.payout import (
+    CommissionHeld,
+    HeldCommissionReleased,
     PayoutEvent,
     PayoutProposed,
     PayoutReleased,
@@ -71,7 +73,7 @@ from domain.payout import (
     PayRunWithdrawn,
 )
 from domain.plan import CHARGE_KINDS, PlanEvent, PlanVersionProposed, PlanVersionPublished, PlanVersionWithdrawn
-from domain.rating.facts import ADJUSTMENT_NO, CASH_NO, HOUSE_NO, AccountFacts
+from domain.rating.facts import ADJUSTMENT_NO, CASH_NO, HOLD_NO, HOUSE_NO, AccountFacts
 from domain.rating.release_1 import waiting_for_service
 from domain.receipt import MoneyReceived, ReceiptEvent, ReceiptMatched
 from domain.suspense import LineOf, PlacementApproved, PlacementProposed, PlacementRejected, SuspenseEvent
@@ -301,6 +303,10 @@ def _learn_cash(event: ReceiptEvent | PayRunEvent | PayoutEvent, to: _Writer) ->
     match event:
         case MoneyReceived() | PayoutReleased() | PayoutSettled() | PayoutReturned():
             to.fact(CASH_NO, "cash", list(_cash(event)), event.currency, event.effective_on.isoformat())
+        case CommissionHeld() | HeldCommissionReleased():
+            amount = event.amount_minor if isinstance(event, CommissionHeld) else -event.amount_minor
+            legs = [["payable", event.agent, -amount], ["held", event.agent, amount]]
+            to.fact(HOLD_NO, "held", legs, event.currency, event.effective_on.isoformat(), event.pay_run)
         case (
             ReceiptMatched()
             | PayRunProposed()

@@ -18,7 +18,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 from domain import months
 from domain.plan import CHARGE_KINDS
 from domain.rating import release_1
-from domain.rating.facts import ADJUSTMENT_NO, CASH_NO, HOUSE_NO, RECURRING, AccountFacts, Cell, HouseFacts
+from domain.rating.facts import ADJUSTMENT_NO, CASH_NO, HOLD_NO, HOUSE_NO, RECURRING, AccountFacts, Cell, HouseFacts
 from domain.rating.release_1 import Item, TermsCache
 from projections.projection import Column, Row, Table
 
@@ -37,7 +37,7 @@ JOURNAL = Table(
         Column(
             "kind",
             "smallint",
-            "charge kind: 0 recurring, 1 usage, 2 one-time, 3 spiff; 8 adjustment; 9 money that moved",
+            "charge kind: 0 recurring, 1 usage, 2 one-time, 3 spiff; 7 hold, 8 adjustment, 9 money that moved",
         ),
         Column("currency", "text", "ISO 4217"),
         Column("leg", "integer", "number of the entry within its posting, from 1"),
@@ -67,17 +67,17 @@ name = "ledger"
 version = 1
 tables = (JOURNAL, BALANCE)
 
-ADJUSTMENT_KIND, CASH_KIND = 8, 9
-KIND_OF = {CASH_NO: CASH_KIND, ADJUSTMENT_NO: ADJUSTMENT_KIND}
+HOLD_KIND, ADJUSTMENT_KIND, CASH_KIND = 7, 8, 9
+KIND_OF = {CASH_NO: CASH_KIND, ADJUSTMENT_NO: ADJUSTMENT_KIND, HOLD_NO: HOLD_KIND}
 """Partitions of facts from which no cell is rated: the kind of their entries in the journal."""
-KIND_NAMES = {CASH_KIND: "cash", ADJUSTMENT_KIND: "adjustment"}
+KIND_NAMES = {CASH_KIND: "cash", ADJUSTMENT_KIND: "adjustment", HOLD_KIND: "hold"}
 """How entries that belong to no cell are called in their ids."""
-UNEARNED = (CASH_KIND,)
+UNEARNED = (CASH_KIND, HOLD_KIND)
 """Kinds of entries on an agent's payable that are nothing earned: what was earned moves on."""
 PAYER_ROLE = 2000
 
-BookKind = Literal["payable", "margin", "receivable", "suspense", "bank", "in-transit"]
-BOOK_KINDS: tuple[BookKind, ...] = ("payable", "margin", "receivable", "suspense", "bank", "in-transit")
+BookKind = Literal["payable", "margin", "receivable", "suspense", "bank", "in-transit", "held"]
+BOOK_KINDS: tuple[BookKind, ...] = ("payable", "margin", "receivable", "suspense", "bank", "in-transit", "held")
 BOOKS_PER_PARTY = 8
 
 
@@ -91,7 +91,7 @@ def book_name(number: int, parties: Mapping[int, str]) -> str:
     party_no, kind_no = divmod(number, BOOKS_PER_PARTY)
     kind = BOOK_KINDS[kind_no - 1]
     match kind:
-        case "payable" | "receivable":
+        case "payable" | "receivable" | "held":
             return f"{parties[party_no]}:{kind}"
         case "margin":
             return "house:margin"
@@ -250,7 +250,7 @@ def moved_rows(position: int, account_no: int, fact: Sequence[Any], house: House
 
 def party_no(kind: BookKind, party: str, house: HouseFacts) -> int:
     match kind:
-        case "payable":
+        case "payable" | "held":
             return house.agents[party].agent_no
         case "receivable":
             return house.vendor_no[party]

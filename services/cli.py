@@ -33,7 +33,7 @@ from services import render
 from services.cli_accounts import account_app, agent_app, vendor_app
 from services.cli_deals import deal_app
 from services.cli_import import import_app
-from services.cli_money import adjust_app
+from services.cli_money import adjust_app, payout_held
 from services.cli_shared import (
     SETTINGS,
     By,
@@ -197,6 +197,7 @@ def simulate(file: Path, by: By = "", json: Json = False) -> None:
     tables: tuple[tuple[str, tuple[str, ...]], ...] = (
         ("adjustments", ("recorded_on", "adjustment", "payee", "account", "service_month", "amount_minor", "reason")),
         ("payouts", ("recorded_on", "pay_run", "payee", "amount_minor", "status")),
+        ("held", ("recorded_on", "pay_run", "payee", "amount_minor", "held_until", "released_on")),
         ("suspense", ("recorded_on", "vendor", "number", "amount_minor", "why")),
         ("zeros", ("payee", "account", "service_month", "known_from", "known_until", "reason")),
     )
@@ -488,6 +489,9 @@ def payout_return(
 ) -> None:
     """An agent's payout came back; the next pay run proposes it again."""
     give(command_of(ReturnPayout, pay_run=pay_run, agent=agent, returned_because=because), by, json=json)
+
+
+payout_app.command("held")(payout_held)
 
 
 # -- parties

@@ -1,4 +1,4 @@
-"""``trailbook adjust``: amounts moved by hand."""
+"""``trailbook adjust`` and ``payout held``: amounts moved by hand, and what payouts hold back."""
 
 import hashlib
 from datetime import date, datetime
@@ -19,8 +19,9 @@ from domain.adjustment import (
 )
 from domain.message import Evidence
 from domain.money import MINOR_UNITS
+from services import render
 from services.cli_import import to_minor_units
-from services.cli_shared import By, Json, WrongUsage, command_of, give
+from services.cli_shared import By, Json, Known, WrongUsage, command_of, give, opened_house
 
 adjust_app = typer.Typer(
     help="Amounts given to an agent or taken by hand: on a document, by two persons, never edited.",
@@ -97,6 +98,24 @@ def adjust_reverse(
     """Propose to undo the whole of an approved adjustment."""
     command = command_of(ReverseAdjustment, adjustment=adjustment, reversed_because=because)
     give(command, by, evidence=evidence_of(document, signer, signed_on.date()), json=json)
+
+
+def payout_held(
+    agent: Annotated[str | None, typer.Option(help="Only this agent's.")] = None,
+    known: Known = None,
+    json: Json = False,
+) -> None:
+    """What is held back of whom, and until when."""
+    with opened_house() as opened:
+        queries = opened.queries()
+        rows = queries.held(queries.known_at(known), agent)
+    if json:
+        render.as_json(rows)
+    elif rows:
+        columns = ("agent", "pay_run", "amount_minor", "currency", "held_since", "held_until")
+        render.rows_table(rows, columns, "held back")
+    else:
+        render.say("nothing is held back")
 
 
 def evidence_of(document: Path, signer: str, signed_on: date) -> Evidence:

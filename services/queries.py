@@ -25,12 +25,14 @@ from domain.rating.expected import ExpectedZero, expected_zeros
 from domain.rating.facts import HOUSE_NO, AccountFacts, Cell, HouseFacts
 from domain.rating.reasons import Explanation, explain, figure, waiting_because
 from domain.rating.release_1 import Item
+from projections import payout_book
 from projections.agenda import AGENDA, Due
 from projections.deal_board import Place, board
 from projections.ledger import (
     ADJUSTMENT_KIND,
     BOOKS_PER_PARTY,
     CASH_KIND,
+    HOLD_KIND,
     KIND_NAMES,
     KIND_OF,
     PAYER_ROLE,
@@ -410,6 +412,7 @@ class Queries:
             "as_known_at": upto,
             "opening": _by_currency(opening),
             "entries": rows,
+            "held": self.held(upto, agent),
             "zeros": [_zero_row(zero) for zero in zeros],
             "closing": _by_currency([*opening, *lines]),
         }
@@ -433,6 +436,29 @@ class Queries:
 
     def _below(self, agent: str) -> set[str]:
         return self.house.with_downlines([agent])
+
+    # -- what payouts hold
+
+    def held(self, known: int, agent: str | None = None) -> list[dict[str, Any]]:
+        """What is held back of whom as known at a position, in order of the day until which it is. Amounts in minor
+        units.
+        """
+        statement = sql.SQL(
+            "SELECT agent, currency, pay_run, min(position), max(amount_minor), max(held_until) FROM {} "
+            "WHERE what IN ('held', 'owed-again') AND position <= %s AND agent = coalesce(%s, agent) "
+            "GROUP BY agent, currency, pay_run HAVING count(*) = 1 ORDER BY max(held_until), min(position)"
+        ).format(self._table(payout_book.MOVE.name))
+        return [
+            {
+                "agent": agent_,
+                "pay_run": pay_run,
+                "amount_minor": amount,
+                "currency": currency,
+                "held_since": _iso(self.day_of(position)),
+                "held_until": _iso(until),
+            }
+            for agent_, currency, pay_run, position, amount, until in self.connection.execute(statement, (known, agent))
+        ]
 
     # -- suspense, audit, agent book
 
@@ -536,6 +562,8 @@ def _what_moved(fact: Sequence[Any]) -> tuple[str, str]:
     if fact[0] == "adjustment":
         _, _, _, _, adjustment, account, _ = fact
         return account or "", f"adjustment {adjustment}"
+    if fact[0] == "held":
+        return "", f"commission held in pay run {fact[4]}"
     return "", "money that moved"
 
 
@@ -560,7 +588,7 @@ def _key(
     return account_no, on, kind, currency, numbers[1], numbers[2]
 
 
-_MOVED_SECTIONS = {CASH_KIND: "payout", ADJUSTMENT_KIND: "adjustment"}
+_MOVED_SECTIONS = {CASH_KIND: "payout", ADJUSTMENT_KIND: "adjustment", HOLD_KIND: "hold"}
 """The section of a statement in which what belongs to no cell is shown."""
 
 

@@ -64,6 +64,7 @@ def statement(data: Mapping[str, Any]) -> None:
         "earned": "Earned",
         "correction": "Corrections of earlier months",
         "adjustment": "Adjustments",
+        "hold": "Held and released",
         "payout": "Payouts",
     }
     for section, heading in headings.items():
@@ -72,6 +73,9 @@ def statement(data: Mapping[str, Any]) -> None:
             _statement_section(heading, rows)
     for zero in data["zeros"]:
         say(f"  0.00  {zero['service_month']} {zero['account']} ({zero['charge_kind']}): {zero['reason']}")
+    for hold in data["held"]:
+        amount_held = show(hold["amount_minor"], hold["currency"])
+        say(f"  {amount_held}  held until {hold['held_until']} of pay run {hold['pay_run']}")
     _sums("owed at the end", data["closing"])
 
 

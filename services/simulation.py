@@ -11,7 +11,15 @@ from domain.adjustment import AdjustmentApproved, AdjustmentReversed
 from domain.calendar import DayOpened
 from domain.log import CommandResult
 from domain.message import Issued, Recorded, Refused
-from domain.payout import Earned, PayoutReleased, PayoutReturned, PayoutSettled, ProposePayRun
+from domain.payout import (
+    CommissionHeld,
+    Earned,
+    HeldCommissionReleased,
+    PayoutReleased,
+    PayoutReturned,
+    PayoutSettled,
+    ProposePayRun,
+)
 from domain.plan import CHARGE_KINDS
 from domain.rating import release_1
 from domain.rating.expected import ExpectedZero, expected_zeros
@@ -155,7 +163,9 @@ class Simulation:
     # -- what is printed
 
     def result(self) -> dict[str, Any]:
-        """Refusals, entries, adjustments, payouts, suspense, zeros and balances; minor units, a credit above zero."""
+        """Refusals, entries, adjustments, payouts, what they hold, suspense, zeros and balances; in minor units, a
+        credit above zero.
+        """
         entries, adjustments = list(self._entries()), list(self._adjustments())
         zeros = sorted(
             [*self._ended_zeros, *self._zeros.values()],
@@ -166,6 +176,7 @@ class Simulation:
             "entries": entries,
             "adjustments": adjustments,
             "payouts": self._payouts(),
+            "held": self._held(),
             "suspense": self._suspense(),
             "zeros": zeros,
             "deals": [deal_board.as_row(place) for place in self.deals()],
@@ -257,6 +268,29 @@ class Simulation:
                 case _:
                     pass
         return sorted(found.values(), key=lambda p: (p["position"], p["payee"]))
+
+    def _held(self) -> list[dict[str, Any]]:
+        """What payouts hold, until when, and when it was released, if it was."""
+        found: dict[tuple[str, str, str], dict[str, Any]] = {}
+        for recorded in self.log.events:
+            match recorded.event:
+                case CommissionHeld() as event:
+                    found[event.agent, event.pay_run, event.currency] = {
+                        "pay_run": event.pay_run,
+                        "payee": f"agent:{event.agent}",
+                        "amount_minor": event.amount_minor,
+                        "currency": event.currency,
+                        "position": recorded.position,
+                        "recorded_on": self._days[recorded.position].isoformat(),
+                        "held_until": event.held_until.isoformat(),
+                        "released_on": None,
+                    }
+                case HeldCommissionReleased() as event:
+                    on = self._days[recorded.position].isoformat()
+                    found[event.agent, event.pay_run, event.currency]["released_on"] = on
+                case _:
+                    pass
+        return sorted(found.values(), key=lambda hold: (hold["position"], hold["payee"]))
 
     def _suspense(self) -> list[dict[str, Any]]:
         """What went into suspense and what left it, by position and number as printed."""

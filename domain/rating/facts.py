@@ -21,6 +21,8 @@ CASH_NO = -1
 """The partition of money that moved: no cell is rated from it."""
 ADJUSTMENT_NO = -2
 """The partition of adjustments: no cell is rated from it either."""
+HOLD_NO = -3
+"""The partition of what payouts hold, and of what was released of it."""
 NEVER = 2**62
 
 RECURRING, USAGE, ONE_TIME, SPIFF = range(4)
@@ -51,6 +53,7 @@ FACTS: dict[str, str] = {
     "products": "vendor, [[product, category]…]",
     "reported": "vendor, month: the vendor has reported on this service month",
     "adjustment": "[[book kind, party, amount_minor]…], currency, effective_on, adjustment, account, month (or null)",
+    "held": "[[book kind, party, amount_minor]…], currency, effective_on, pay run",
     "cash": "[[book kind, party, amount_minor]…], currency, effective_on",
 }
 

@@ -12,7 +12,7 @@ from domain.agent import (
     UplineChanged,
 )
 from domain.ids import agent_stream, plan_stream
-from projections.audit_trail.words import Writer, agent_streams, free_text, in_units
+from projections.audit_trail.words import Writer, agent_streams, counted, free_text, in_units, percent
 
 
 def tell(event: AgentEvent, to: Writer) -> None:
@@ -34,7 +34,7 @@ def tell(event: AgentEvent, to: Writer) -> None:
             )
             to.tell(
                 f"Agent {event.agent} signed its agreement: paid by plan {event.plan} from {event.effective_on}; "
-                f"{minimum}.",
+                f"{minimum}{_holdback(event)}.",
                 agent,
                 plan_stream(event.plan),
             )
@@ -69,6 +69,13 @@ def tell(event: AgentEvent, to: Writer) -> None:
             )
         case _:
             assert_never(event)
+
+
+def _holdback(event: AgreementSigned) -> str:
+    if event.holdback is None:
+        return ""
+    rate, days = percent(event.holdback.rate), counted(event.holdback.days, "day")
+    return f"; {rate} of what it newly earned is held back for {days}"
 
 
 def _left_behind(event: AgentTerminated) -> str:

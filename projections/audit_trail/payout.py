@@ -5,6 +5,8 @@ from typing import assert_never
 from domain.ids import agent_stream, pay_run_stream
 from domain.payout import (
     CarriedLine,
+    CommissionHeld,
+    HeldCommissionReleased,
     PayoutEvent,
     PayoutProposed,
     PayoutReleased,
@@ -61,21 +63,39 @@ def _carried(pay_run: str, line: CarriedLine) -> str:
 
 
 def tell(event: PayoutEvent, to: Writer) -> None:
+    to.tell(_sentence(event), agent_stream(event.agent), pay_run_stream(event.pay_run))
+
+
+def _sentence(event: PayoutEvent) -> str:
     what = f"Payout of {in_units(event.amount_minor, event.currency)} to {event.agent} in pay run {event.pay_run}"
     match event:
         case PayoutProposed():
-            earned = in_units(event.earned_minor, event.currency)
-            paid = f", less {in_units(event.paid_minor, event.currency)} of earlier payouts" if event.paid_minor else ""
-            sentence = f"{what} was proposed: {earned} earned as known at position {event.as_known_at}{paid}."
+            return f"{what} was proposed: {_figures(event)}."
         case PayoutWithdrawn():
-            sentence = f"{what} was withdrawn before it was sent."
+            return f"{what} was withdrawn before it was sent."
         case PayoutReleased():
-            sentence = f"{what} was released; the money is on its way."
+            return f"{what} was released; the money is on its way."
         case PayoutSettled():
-            sentence = f"{what} was settled by the bank."
+            return f"{what} was settled by the bank."
         case PayoutReturned():
             after = "after it was settled" if event.was_settled else "on its way"
-            sentence = f"{what} came back {after}: {free_text(event.returned_because)}."
+            return f"{what} came back {after}: {free_text(event.returned_because)}."
+        case CommissionHeld():
+            held = in_units(event.amount_minor, event.currency)
+            return f"{held} of {event.agent} are held back in pay run {event.pay_run}, until {event.held_until}."
+        case HeldCommissionReleased():
+            held = in_units(event.amount_minor, event.currency)
+            return f"{held} that {event.agent} had held back in pay run {event.pay_run} are owed again."
         case _:
             assert_never(event)
-    to.tell(sentence, agent_stream(event.agent), pay_run_stream(event.pay_run))
+
+
+def _figures(event: PayoutProposed) -> str:
+    """What the amount is made of."""
+    less = [
+        (event.paid_minor, "of earlier payouts"),
+        (event.held_minor, "still held back"),
+        (event.newly_held_minor, f"held back now, for {counted(event.hold_days, 'day')}"),
+    ]
+    shown = "".join(f", less {in_units(amount, event.currency)} {why}" for amount, why in less if amount)
+    return f"{in_units(event.earned_minor, event.currency)} earned as known at position {event.as_known_at}{shown}"

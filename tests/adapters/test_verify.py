@@ -81,6 +81,7 @@ def test_live_projectors_that_lag_are_compared_where_they_stand(
         "agent_book": 0,
         "agenda": 0,
         "deal_board": 0,
+        "payout_book": 0,
     }
 
 

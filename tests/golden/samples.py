@@ -78,6 +78,7 @@ STATEMENT: dict[str, Any] = {
     "lines": (LINE,),
 }
 PAYOUT: dict[str, Any] = {"agent": "harbor", "pay_run": "2026-01", "currency": "USD", "amount_minor": 14998}
+HOLD: dict[str, Any] = {"held_minor": 500, "newly_held_minor": 1600, "hold_days": 90}
 ADJUSTMENT: dict[str, Any] = {"adjustment": "ADJ-1", "agent": "harbor", "amount_minor": -2500, "currency": "USD"}
 WHERE: dict[str, Any] = {"account": "ACC-1", "service_month": "2025-12"}
 SERVICE: dict[str, Any] = {"contract": "C-1", "service": "C-1/dia", "account": "ACC-1"}
@@ -132,7 +133,14 @@ EVENTS: tuple[Event, ...] = (
     vendor.VendorAgreementEnded(vendor="lumen", evergreen=False, effective_on=ON),
     vendor.VendorAgreementResumed(vendor="lumen", ended_on=date(2025, 11, 3), effective_on=ON),
     agent.AgentRecruited(agent="harbor", partner_type="sub-agent", category="gold", upline="keystone", effective_on=ON),
-    agent.AgreementSigned(agent="harbor", plan="standard", minimum_payout_minor=2500, currency="USD", effective_on=ON),
+    agent.AgreementSigned(
+        agent="harbor",
+        plan="standard",
+        minimum_payout_minor=2500,
+        currency="USD",
+        holdback=agent.Holdback(rate=Decimal("0.1"), days=90),
+        effective_on=ON,
+    ),
     agent.UplineChanged(agent="harbor", upline="summit", former_upline="keystone", effective_on=ON),
     agent.AgentTerminated(agent="harbor", upline="keystone", evergreen=True, effective_on=ON),
     agent.AgentSuspended(agent="harbor", upline="keystone", suspended_because="a complaint is open", effective_on=ON),
@@ -303,7 +311,9 @@ EVENTS: tuple[Event, ...] = (
         pay_run="2026-01",
         as_known_at=1234567,
         payouts=(
-            payout.PayoutLine(agent="harbor", currency="USD", earned_minor=15998, paid_minor=1000, amount_minor=14998),
+            payout.PayoutLine(
+                agent="harbor", currency="USD", earned_minor=18098, paid_minor=1000, **HOLD, amount_minor=14998
+            ),
         ),
         carried=(
             payout.CarriedLine(
@@ -320,7 +330,9 @@ EVENTS: tuple[Event, ...] = (
     payout.PayRunApproved(pay_run="2026-01", approved_by=BOB, effective_on=ON),
     payout.PayRunWithdrawn(pay_run="2026-01", effective_on=ON),
     payout.PayRunReleased(pay_run="2026-01", effective_on=ON),
-    payout.PayoutProposed(**PAYOUT, as_known_at=1234567, earned_minor=15998, paid_minor=1000, effective_on=ON),
+    payout.PayoutProposed(**PAYOUT, **HOLD, as_known_at=1234567, earned_minor=18098, paid_minor=1000, effective_on=ON),
+    payout.CommissionHeld(**PAYOUT, held_until=date(2026, 4, 5), effective_on=ON),
+    payout.HeldCommissionReleased(**PAYOUT, held_until=date(2026, 4, 5), effective_on=ON),
     payout.PayoutWithdrawn(**PAYOUT, effective_on=ON),
     payout.PayoutReleased(**PAYOUT, approved_by=BOB, effective_on=ON),
     payout.PayoutSettled(**PAYOUT, effective_on=ON),

@@ -145,6 +145,12 @@ class InMemory:
         for paid in self.paid():
             if paid.recorded_on <= until:
                 sums[paid.payee] = sums.get(paid.payee, 0) - paid.amount_minor
+        for row in self.result["adjustments"]:
+            if row["recorded_on"] <= until:
+                sums[row["payee"]] = sums.get(row["payee"], 0) + row["amount_minor"]
+        for hold in self.result["held"]:
+            if hold["recorded_on"] <= until and not (hold["released_on"] and hold["released_on"] <= until):
+                sums[hold["payee"]] = sums.get(hold["payee"], 0) - hold["amount_minor"]
         return sums
 
     def agents_of_record(self, account: str, effective: date, day: date) -> list[str]:
@@ -192,7 +198,7 @@ class OnPostgres:
                 explained.reason,
             )
             for entry, explained in self.explained()
-            if entry.kind != CASH_KIND and entry.role != PAYER_ROLE and entry.account_no > 0
+            if entry.role != PAYER_ROLE and entry.account_no > 0
         ]
 
     def paid(self) -> list[Paid]:

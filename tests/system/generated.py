@@ -32,7 +32,15 @@ from domain.adjustment import (
     ReverseAdjustment,
 )
 from domain.agency import ApproveAgencyOfRecordChange, LoseAgencyOfRecord, WinBackAgencyOfRecord
-from domain.agent import ChangeUpline, RecruitAgent, ReinstateAgent, SignAgreement, SuspendAgent, TerminateAgent
+from domain.agent import (
+    ChangeUpline,
+    Holdback,
+    RecruitAgent,
+    ReinstateAgent,
+    SignAgreement,
+    SuspendAgent,
+    TerminateAgent,
+)
 from domain.calendar import OpenDay
 from domain.contract import (
     ActivateService,
@@ -226,11 +234,17 @@ class NewAgreement:
     plan: str
     month: int
     minimum: int = 0
+    holdback: tuple[str, int] | None = None
 
     def commands(self, now: Now) -> Iterator[Given]:
+        terms = Holdback(rate=Decimal(self.holdback[0]), days=self.holdback[1]) if self.holdback else None
         yield by_ann(
             SignAgreement(
-                agent=self.agent, plan=self.plan, minimum_payout_minor=self.minimum, effective_on=day(self.month, 10)
+                agent=self.agent,
+                plan=self.plan,
+                minimum_payout_minor=self.minimum,
+                holdback=terms,
+                effective_on=day(self.month, 10),
             )
         )
 
@@ -790,6 +804,7 @@ _LETTER = st.builds(
 _PAY_RUN = st.builds(
     PayRun, st.sampled_from(("open", "withdrawn", "released", "settled", "settled")), _maybe(st.just("harbor"))
 )
+_HOLDBACK = _maybe(st.sampled_from((("0.1", 30), ("0.1", 45), ("0.333", 1), ("1", 60))))
 _ADJUSTED = st.builds(
     Adjusted,
     _AGENT,
@@ -831,7 +846,8 @@ HAPPENINGS: st.SearchStrategy[Happening] = st.one_of(
     st.builds(Disconnected, _CONTRACT, st.just("dia"), _DAY),
     st.builds(Renewed, _CONTRACT, _DAY),
     st.builds(NewUpline, _AGENT, _maybe(_AGENT), _MONTH),
-    st.builds(NewAgreement, _AGENT, _PLAN, _MONTH, st.sampled_from((0, 2500))),
+    st.builds(NewAgreement, _AGENT, _PLAN, _MONTH, st.sampled_from((0, 2500)), _HOLDBACK),
+    st.builds(NewAgreement, st.just("harbor"), _PLAN, _MONTH, st.just(0), _HOLDBACK),
     st.builds(Terminated, _AGENT, _MONTH, st.booleans()),
     st.builds(Suspended, _AGENT),
     st.builds(Reinstated, _AGENT),

@@ -309,7 +309,7 @@ def test_a_simulation_needs_no_server(alone: Program, tmp_path: Path) -> None:
     result = alone.fine("simulate", SCENARIOS / "S10.yaml", "--json").data
 
     assert list(result) == sorted(
-        ["refusals", "entries", "adjustments", "payouts", "suspense", "zeros", "deals", "balances"]
+        ["refusals", "entries", "adjustments", "payouts", "held", "suspense", "zeros", "deals", "balances"]
     )
     assert list(result["entries"][0]) == sorted(
         ["position", "recorded_on", "cell", "item", "payee", "amount_minor", "currency", "reason", "entry"]

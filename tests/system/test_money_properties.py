@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import pytest
@@ -20,9 +21,10 @@ from adapters.memory import MemoryBook
 from adapters.projectors import Projectors
 from domain import months
 from domain.adjustment import AdjustmentApproved, AdjustmentReversed
+from domain.calendar import DayOpened
 from domain.log import NewEvent
 from domain.money import half_away
-from domain.payout import PayoutProposed, PayoutReleased, PayoutReturned
+from domain.payout import CommissionHeld, HeldCommissionReleased, PayoutProposed, PayoutReleased, PayoutReturned
 from domain.plan import Differential, Override, PercentOfMrc, Rule, Selector
 from domain.rating import release_1
 from domain.rating.expected import expected_zeros
@@ -32,12 +34,14 @@ from domain.vendor_statement import VendorStatementContinued, VendorStatementRec
 from projections import facts, ledger
 from projections.ledger import (
     ADJUSTMENT_KIND,
+    CASH_KIND,
     KIND_NAMES,
     KIND_OF,
     MARGIN,
     PAYER_ROLE,
     SUSPENSE_BOOK,
     UNEARNED,
+    BookKind,
     Ledger,
     book,
     legs_of,
@@ -52,6 +56,7 @@ from tests.system.generated import (
     Letter,
     Line,
     MonthsPass,
+    NewAgreement,
     NewPlanVersion,
     NewUpline,
     NumberGiven,
@@ -67,6 +72,7 @@ from tests.system.generated import (
 
 Property = Callable[[Told], None]
 
+PAYEE_BOOKS: tuple[BookKind, BookKind] = ("payable", "held")
 EXAMPLES, MANY, ON_POSTGRES = 50, 3_000, 3
 
 
@@ -360,6 +366,7 @@ def nobody_is_paid_more_than_was_earned(told: Told) -> None:
     """What is proposed brings an agent exactly to what was earned as known at the run's position, never beyond."""
     entries = journal(told)
     paid: defaultdict[str, int] = defaultdict(int)
+    held: defaultdict[str, int] = defaultdict(int)
     for recorded in told.events:
         match recorded.event:
             case PayoutProposed() as proposed:
@@ -367,23 +374,31 @@ def nobody_is_paid_more_than_was_earned(told: Told) -> None:
                 then = [e for e in entries if e.position <= proposed.as_known_at and e.is_earned]
                 earned = sum(e.amount_minor for e in then if e.book == number)
                 assert proposed.as_known_at < recorded.position
-                assert proposed.amount_minor > 0
-                assert paid[proposed.agent] + proposed.amount_minor == earned == proposed.earned_minor
+                assert proposed.amount_minor >= 0
+                assert proposed.newly_held_minor >= 0
+                now = proposed.amount_minor + proposed.newly_held_minor
+                assert now > 0
+                assert paid[proposed.agent] + held[proposed.agent] + now == earned == proposed.earned_minor
             case PayoutReleased() as released:
                 paid[released.agent] += released.amount_minor
             case PayoutReturned() as returned:
                 paid[returned.agent] -= returned.amount_minor
+            case CommissionHeld() as hold:
+                held[hold.agent] += hold.amount_minor
+            case HeldCommissionReleased() as given_back:
+                held[given_back.agent] -= given_back.amount_minor
             case _:
                 pass
     for agent in _house(told).agents:
         number = payee_book(f"agent:{agent}", _house(told))
         own = [e for e in entries if e.book == number]
-        assert sum(e.amount_minor for e in own) == sum(e.amount_minor for e in own if e.is_earned) - paid[agent]
+        earned = sum(e.amount_minor for e in own if e.is_earned)
+        assert sum(e.amount_minor for e in own) == earned - paid[agent] - held[agent]
 
 
 def money_that_moved_is_where_it_went(told: Told) -> None:
     """Bank and money on its way hold the receipts less what was paid and did not come back."""
-    moved = [entry for entry in journal(told) if not entry.is_earned]
+    moved = [entry for entry in journal(told) if entry.kind == CASH_KIND]
     by_book = sums((e.book, e.amount_minor) for e in moved)
     released = [r.event for r in told.events if isinstance(r.event, PayoutReleased)]
     returned = [r.event for r in told.events if isinstance(r.event, PayoutReturned)]
@@ -411,7 +426,53 @@ def every_adjustment_is_posted_once_and_undone_once(told: Told) -> None:
     assert len(by_hand) == len(posted)
 
 
+def what_was_earned_is_owed_held_or_sent(told: Told) -> None:
+    """At every position and for every agent; and nobody's held book is ever below zero."""
+    entries = sorted(journal(told))
+    sent: defaultdict[int, int] = defaultdict(int)
+    own: defaultdict[tuple[int, bool], int] = defaultdict(int)
+    of = {book(kind, facts.agent_no): agent for agent, facts in _house(told).agents.items() for kind in PAYEE_BOOKS}
+    for position, group in groupby(entries, key=lambda e: e.position):
+        for entry in group:
+            own[entry.book, entry.is_earned] += entry.amount_minor
+            if entry.kind == CASH_KIND:
+                sent[entry.book] -= entry.amount_minor
+        for agent in set(of.values()):
+            payable, held = (book(kind, _house(told).agents[agent].agent_no) for kind in PAYEE_BOOKS)
+            owed = own[payable, True] + own[payable, False]
+            assert owed + own[held, False] + sent[payable] == own[payable, True], f"{agent} at position {position}"
+            assert own[held, False] >= 0, f"{agent} at position {position}"
+            assert not own[held, True]
+
+
+def every_hold_is_released_once_on_the_first_day_opened_from_its_day_on(told: Told) -> None:
+    waiting: dict[tuple[str, str], CommissionHeld] = {}
+    today = date.min
+    for recorded in told.events:
+        match recorded.event:
+            case DayOpened() as opened:
+                assert not [h for h in waiting.values() if h.held_until <= today], "still held when the next day opens"
+                today = opened.effective_on
+            case CommissionHeld() as hold:
+                assert (hold.agent, hold.pay_run) not in waiting
+                assert hold.amount_minor > 0
+                waiting[hold.agent, hold.pay_run] = hold
+            case HeldCommissionReleased() as released:
+                hold = waiting.pop((released.agent, released.pay_run))
+                assert (hold.amount_minor, hold.held_until) == (released.amount_minor, released.held_until)
+                assert hold.held_until <= released.effective_on == today
+            case _:
+                pass
+    assert not [h for h in waiting.values() if h.held_until <= today]
+    held = sums((h.agent, h.amount_minor) for h in waiting.values())
+    numbers = {agent: book("held", facts.agent_no) for agent, facts in _house(told).agents.items()}
+    entries = journal(told)
+    assert held == sums((agent, e.amount_minor) for agent, no in numbers.items() for e in entries if e.book == no)
+
+
 PROPERTIES: tuple[Property, ...] = (
+    what_was_earned_is_owed_held_or_sent,
+    every_hold_is_released_once_on_the_first_day_opened_from_its_day_on,
     every_adjustment_is_posted_once_and_undone_once,
     every_item_sums_exactly,
     every_posting_balances,
@@ -456,6 +517,27 @@ _BY_CATEGORY = (
 _DIFFERENTIAL = Override(rule="differential", pay=Differential(kind="differential"))
 
 STORIES_TO_REMEMBER: dict[str, Story] = {
+    "a tenth is held, a payout comes back, another account is charged back, and a month later what was held is paid": [
+        NewAgreement("harbor", "seller", 0, 0, ("0.1", 45)),
+        PayRun("settled", "harbor"),
+        Statement("zito", (Line("5-2", "-499"),)),
+        PayRun("settled"),
+        MonthsPass(1),
+        Statement("lumen", (Line("5-1", "18748"),)),
+        PayRun("released"),
+        MonthsPass(1),
+        PayRun("settled"),
+        MonthsPass(2),
+        PayRun("settled"),
+    ],
+    "all is held, an adjustment takes it back, and what was held makes it up": [
+        NewAgreement("harbor", "seller", 0, 2500, ("1", 60)),
+        PayRun("settled"),
+        Adjusted("harbor", -30000, "approved"),
+        MonthsPass(2),
+        Statement("lumen", (Line("5-1", "18748"), Line("5-1", "18748"))),
+        PayRun("settled"),
+    ],
     "an adjustment is paid, reversed after that, and its month paid again": [
         Adjusted("harbor", 2500, "reversing", "A-1", 1),
         PayRun("settled"),

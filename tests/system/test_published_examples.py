@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from domain.account import ChangeAgentOfRecord, DesignateAgentOfRecord, Weighted
+from domain.agent import Holdback, SignAgreement, TerminateAgent
 from domain.calendar import OpenDay
 from domain.contract import ActivateService, AssignService, DisconnectService, OrderService, SignContract
 from domain.customer import OnboardCustomer
@@ -340,7 +341,42 @@ def test_a_refund_adds_a_negative_line_and_never_edits_the_original(example: dic
 # -- clauses
 
 
-@example("L08", but="what falls into the last 180 days before an agent's end is not withheld")
+@example("L08")
+def test_the_final_period_is_withheld_for_180_days_and_is_then_paid(example: dict[str, Any]) -> None:
+    """The agreement of the last period holds back all of it; the agent's end moves neither the amount nor the day."""
+    days = example["expected"]["withhold_final_period_days"]
+    last_period = SignAgreement(agent="harbor", plan="standard", holdback=Holdback(rate=Decimal(1), days=days))
+    paid_on = date(2026, 3, 31)
+    until = paid_on + timedelta(days)
+    book = tried(
+        LUMEN,
+        plan(rules=rules(residual=of_commission("1"))),
+        agent("harbor"),
+        account("harbor"),
+        statement("2026-02", 500, on=date(2026, 2, 20)),
+        pay_run("february", date(2026, 2, 28)),
+        last_period,
+        statement("2026-03", 700, on=date(2026, 3, 20)),
+        TerminateAgent(agent="harbor", effective_on=date(2026, 4, 1)),
+        pay_run("final", paid_on),
+        OpenDay(date=until - timedelta(1)),
+        OpenDay(date=until),
+        pay_run("released", until + timedelta(1)),
+    )
+
+    assert book.refusals() == []
+    (held,) = book.result["held"]
+    assert (held["amount_minor"], held["held_until"], held["released_on"]) == (
+        700,
+        until.isoformat(),
+        until.isoformat(),
+    )
+    assert book.payable(until - timedelta(1)) == {"agent:harbor": 0}
+    assert book.payable(until) == {"agent:harbor": 700}
+    assert [p.amount_minor for p in book.paid()] == [500, 700]
+
+
+@example("L08")
 def test_a_spiff_is_charged_back_within_180_days_and_a_negative_balance_is_carried(example: dict[str, Any]) -> None:
     days = example["expected"]["chargeback_days"]
     within, after = DAY + timedelta(days), DAY + timedelta(days + 1)
