@@ -25,7 +25,6 @@ from services.render import errors
 Json = Annotated[bool, typer.Option("--json", help="Print data for a program.")]
 Known = Annotated[str | None, typer.Option("--known", help="As known at: a position, a house day, or a time.")]
 By = Annotated[str, typer.Option("--by", help="Who gives the command, as issuer/subject; default: you.")]
-Known = Annotated[str | None, typer.Option("--known", help="As known at: a position, a house day, or a time.")]
 
 SETTINGS: list[Settings] = []
 """The settings of this run: one, once the options are read."""

@@ -27,7 +27,15 @@ from domain.adjustment import (
     ReverseAdjustment,
 )
 from domain.agency import LoseAgencyOfRecord, RejectAgencyOfRecordChange, WinBackAgencyOfRecord
-from domain.agent import ChangeUpline, RecruitAgent, ReinstateAgent, SuspendAgent, TerminateAgent
+from domain.agent import (
+    ChangeUpline,
+    Holdback,
+    RecruitAgent,
+    ReinstateAgent,
+    SignAgreement,
+    SuspendAgent,
+    TerminateAgent,
+)
 from domain.contract import (
     ActivateService,
     AssignService,
@@ -55,6 +63,7 @@ from domain.payout import (
     ApprovePayRun,
     Earned,
     ProposePayRun,
+    ReleaseHoldback,
     ReleasePayRun,
     ReturnPayout,
     SettlePayout,
@@ -280,12 +289,33 @@ ELSEWHERE: tuple[Steps, ...] = (
     EndVendorAgreement(vendor="lumen", effective_on=date(2026, 9, 15)),
     ResumeVendorAgreement(vendor="lumen", effective_on=date(2026, 12, 1)),
 )
+HOLDS: tuple[Steps, ...] = (
+    RecruitAgent(agent="tern"),
+    SignAgreement(agent="tern", plan="standard", holdback=Holdback(rate=Decimal("0.1"), days=2)),
+    pay_run("2026-05", 44, figures(tern=20000)),
+    said(ApprovePayRun(pay_run="2026-05"), by=BOB),
+    ReleasePayRun(pay_run="2026-05"),
+    said(ReleaseHoldback(agent="tern", pay_run="2026-05", currency="USD"), on=date(2026, 7, 30)),
+    pay_run("2026-06", 44, figures(tern=21000)),
+)
 
 
 def story() -> Given:
     """Everything that can happen, each kind of event at least once."""
     return given(
-        PARTIES, DEALS, ACCOUNTS, CONTRACTS, CHANGES, MONEY, PAYOUTS, ADJUSTMENTS, STANDING, ELSEWHERE, RIVALS, MOVES
+        PARTIES,
+        DEALS,
+        ACCOUNTS,
+        CONTRACTS,
+        CHANGES,
+        MONEY,
+        PAYOUTS,
+        ADJUSTMENTS,
+        STANDING,
+        ELSEWHERE,
+        RIVALS,
+        MOVES,
+        HOLDS,
     )
 
 

@@ -213,6 +213,22 @@ def test_a_receipt_says_what_came_and_what_is_left_of_it() -> None:
     ]
 
 
+def test_an_agent_reads_what_is_held_back_until_when_and_that_it_is_owed_again() -> None:
+    tern, run = told(STORY, "agent:tern"), told(STORY, "pay-run:2026-05")
+    assert tern[1:] == [
+        "Agent tern signed its agreement: paid by plan standard from 2026-07-27; any amount of USD is paid out; 10% of "
+        "what it newly earned is held back for 2 days.",
+        "Payout of 180.00 USD to tern in pay run 2026-05 was proposed: 200.00 USD earned as known at position 44, less "
+        "20.00 USD held back now, for 2 days.",
+        "Payout of 180.00 USD to tern in pay run 2026-05 was released; the money is on its way.",
+        "20.00 USD of tern are held back in pay run 2026-05, until 2026-07-29.",
+        "20.00 USD that tern had held back in pay run 2026-05 are owed again.",
+        "Payout of 29.00 USD to tern in pay run 2026-06 was proposed: 210.00 USD earned as known at position 44, less "
+        "180.00 USD of earlier payouts, less 1.00 USD held back now, for 2 days.",
+    ]
+    assert set(tern[2:6]) < set(run)
+
+
 def test_an_adjustment_is_told_to_its_agent_and_in_a_history_of_its_own() -> None:
     where = "Adjustment ADJ-1, 25.00 USD for harbor on account lumen/5-QXTR9941 for 2026-03"
     sentences = [
@@ -263,7 +279,7 @@ def test_a_vendor_reads_its_terms_and_how_deals_with_it_ended() -> None:
 
 
 def test_the_opened_days_are_the_houses_own_history() -> None:
-    days = ("2026-01-05", "2026-04-27", "2026-07-27")
+    days = ("2026-01-05", "2026-04-27", "2026-07-27", "2026-07-30")
     assert told(STORY, "house") == [f"The day {day} was opened." for day in days]
 
 

@@ -85,3 +85,34 @@ def test_what_is_wrong_with_an_adjustment_is_said(trailbook: Program, memo: tupl
     assert "harbour" in trailbook.wrong(
         1, "adjust", "propose", "ADJ-3", "harbour", "--amount", "1", "--because", "x", *memo
     )
+
+
+# -- what payouts hold
+
+
+def test_what_is_held_back_is_shown_until_its_day_is_opened(trailbook: Program, tmp_path: Path) -> None:
+    terms = tmp_path / "terms.yaml"
+    terms.write_text(
+        "- {id: t1, by: ann, do: sign_agreement, agent: keystone, plan: upline, holdback: {rate: 10%, days: 30}}\n"
+    )
+    plan = trailbook.fine("audit", "participant", "agent:keystone").out.partition("paid by plan ")[2].split()[0]
+    terms.write_text(terms.read_text().replace("plan: upline", f"plan: {plan}"))
+    trailbook.fine("do", terms)
+    assert trailbook.fine("payout", "held").out == "nothing is held back\n"
+
+    trailbook.fine("payout", "propose", "april", "--agent", "keystone", "--by", "ann")
+    trailbook.fine("payout", "approve", "april", "--by", "bob")
+    released = trailbook.fine("payout", "release", "april", "--by", "ann").out
+    assert "2.50 USD of keystone are held back in pay run april, until 2026-05-20." in released
+    assert (
+        "keystone april 2.50 USD 2026-04-20 2026-05-20" in trailbook.fine("payout", "held", "--agent", "keystone").told
+    )
+    (held,) = trailbook.fine("payout", "held", "--json").data
+    assert (held["amount_minor"], held["held_until"]) == (250, "2026-05-20")
+    statement = trailbook.fine("ledger", "statement", "keystone", "--month", "2026-04").out
+    assert "2.50  held until 2026-05-20 of pay run april" in statement
+
+    trailbook.fine("day", "open", "2026-05-20", "--by", "ann")
+    assert trailbook.fine("payout", "held").out == "nothing is held back\n"
+    assert trailbook.fine("ledger", "balances", "--json").data["balances"] != []
+    assert "are owed again" in trailbook.fine("audit", "participant", "agent:keystone").out
