@@ -295,7 +295,7 @@ def test_every_projection_is_rebuilt_and_the_book_is_what_its_events_say(trailbo
 def test_status_shows_every_projection_at_the_head(trailbook: Program) -> None:
     data = trailbook.fine("status", "--json").data
     names = {row["name"] for row in data["projections"]}
-    assert names == {"facts", "ledger", "audit_trail", "agent_book", "agenda", "deal_board"}
+    assert names == {"facts", "ledger", "audit_trail", "agent_book", "agenda", "deal_board", "payout_book"}
     assert all(row["position"] == data["head"]["position"] for row in data["projections"])
     assert all((row["lag_events"], row["poison_reason"]) == (0, None) for row in data["projections"])
 
