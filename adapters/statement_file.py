@@ -38,9 +38,14 @@ class StatementSource:
         if month is None and mapping.columns.statement_month is None:
             self.faults.add("names no statement month; give it with --month")
         self._file: HashedFile | None = None
+        self._size = 0
         self._found = Found(self.faults, currency, said)
         if mapping.columns.statement_month is None:
             self._found.month = said or ""
+
+    @property
+    def currency(self) -> str:
+        return self._found.currency
 
     @property
     def notes(self) -> list[str]:
@@ -73,7 +78,7 @@ class StatementSource:
     @property
     def bytes_read(self) -> int:
         """How far the reading has come."""
-        return self._file.bytes_read if self._file else 0
+        return self._file.bytes_read if self._file else self._size
 
     @property
     def total_minor(self) -> int:
@@ -99,7 +104,7 @@ class StatementSource:
 
     def _tab_lines(self) -> Iterator[list[PlainLine]]:
         book = Workbook(self.path, self.mapping, self.notes)
-        self.digest = book.digest
+        self.digest, self._size = book.digest, book.size
         stated: list[Decimal | None] = []
         for number, tab in enumerate(book.tabs(), start=1):
             offset = number * LINES_PER_TAB if number > 1 else 0

@@ -11,7 +11,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Discriminator, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    GetJsonSchemaHandler,
+    ValidationError,
+    model_validator,
+)
 from pydantic import Tag as TagOf
 
 from adapters.command_file import read_yaml
@@ -34,13 +42,27 @@ WORDS = (*PRINTED, "product", "charge_kind", "line_type", "claimed_rate")
 Header = Annotated[str, Field(min_length=1, max_length=200)]
 
 
+def _one_or_more(given: Any) -> Any:
+    if not isinstance(given, str | list | tuple):
+        raise ValueError(f"{given} is not text; write it in quotes")
+    return (given,) if isinstance(given, str) else given
+
+
+Headers = Annotated[
+    tuple[Header, ...],
+    Field(min_length=1, max_length=20),
+    BeforeValidator(_one_or_more, json_schema_input_type=Header | tuple[Header, ...]),
+]
+"""The headers that a vendor has used for one column; short for one: itself."""
+
+
 class From(Model):
     """Where a figure stands: in the column with one of these headers, or it is the same in every line.
 
     Short for a column: its header, or a list of the headers that the vendor has used for it.
     """
 
-    column: Annotated[tuple[Header, ...], Field(min_length=1, max_length=20)] | None = None
+    column: Headers | None = None
     constant: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     first_of: Annotated[tuple["From", ...], Field(min_length=2, max_length=10)] | None = None
     """Columns that may hold it: the first one that is not blank in a line, in this order."""
@@ -56,9 +78,13 @@ class From(Model):
             given = {"column": given}
         if not isinstance(given, dict | From):
             raise ValueError(f"{given} is not text; write it in quotes")
-        if isinstance(given, dict) and isinstance(given.get("column"), str):
-            return {**given, "column": (given["column"],)}
         return given
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """The short forms are part of the schema."""
+        header = {"type": "string"}
+        return {"anyOf": [header, {"type": "array", "items": header}, handler(core_schema)]}
 
     @model_validator(mode="after")
     def _stands_in_one_place(self) -> "From":
@@ -111,16 +137,10 @@ class Columns(Model):
 class Totals(Model):
     """Rows that are no lines but add lines up: those whose text in a column begins so, in any case of letters."""
 
-    column: Annotated[tuple[Header, ...], Field(min_length=1)]
+    column: Headers
     starts_with: Annotated[str, Field(min_length=1, max_length=100)]
     required: bool = True
     """A file without such a row is cut off."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_header(cls, given: Any) -> Any:
-        one = isinstance(given, dict) and isinstance(given.get("column"), str)
-        return {**given, "column": (given["column"],)} if one else given
 
 
 class Tab(Model):
@@ -130,6 +150,10 @@ class Tab(Model):
     columns: Columns | None = None
     header_line: Annotated[int, Field(ge=1)] | None = None
     totals: Totals | None = None
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"anyOf": [{"type": "string"}, handler(core_schema)]}
 
     @model_validator(mode="before")
     @classmethod

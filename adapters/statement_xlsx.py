@@ -113,6 +113,7 @@ class Workbook:
         self.mapping = mapping
         self.notes = notes
         raw = self._bytes()
+        self.size = len(raw)
         self.digest = f"sha256:{hashlib.sha256(raw).hexdigest()}"
         try:
             self._zip = zipfile.ZipFile(io.BytesIO(raw))

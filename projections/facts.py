@@ -425,9 +425,9 @@ def _learn_line(
 ) -> None:
     month = months.number(line.service_month or event.service_month)
     fact = _line_fact(event, statement_no, line, month)
-    found = _resolve(to.state, event.vendor, line.account, months.number(event.statement_month), month)
+    found = resolve(to.state, event.vendor, line.account, months.number(event.statement_month), month)
     if line.month_basis == "unknown":
-        found = _Found(None, f"service month of account {line.account} unknown", found.account_no or found.looks_like)
+        found = Found(None, f"service month of account {line.account} unknown", found.account_no or found.looks_like)
     if found.account_no is not None:
         to.fact(found.account_no, *fact)
         return
@@ -460,28 +460,30 @@ def _line_fact(
     )
 
 
-class _Found(NamedTuple):
+class Found(NamedTuple):
+    """What a number as printed means. Without an account: why, and which account it looks like, if one only."""
+
     account_no: int | None
     why: str = ""
     looks_like: int | None = None
 
 
-def _resolve(state: KeyedState, vendor: str, number: str, statement_month: int, month: int) -> _Found:
+def resolve(state: KeyedState, vendor: str, number: str, statement_month: int, month: int) -> Found:
     """The one account that a number as printed means, or why there is none and which account it looks like."""
     rows = state.rows("facts_alias", "number", f"{vendor}:{number}")
     meant = _meant(rows, statement_month, month)
     if len(meant) == 1:
-        return _Found(meant.pop())
+        return Found(meant.pop())
     if len(meant) > 1:
-        return _Found(None, f"account {number} could mean {len(meant)} accounts")
+        return Found(None, f"account {number} could mean {len(meant)} accounts")
     if rows:
         known = {row[2] for row in rows}
         why = f"account {number} means no account in {months.text(month)}"
-        return _Found(None, why, known.pop() if len(known) == 1 else None)
+        return Found(None, why, known.pop() if len(known) == 1 else None)
     similar = {row[2] for row in state.rows("facts_alias", "alike", f"{vendor}:{alike(number)}")}
     if len(similar) == 1:
-        return _Found(None, f"unknown account {number} (leading zeros lost)", similar.pop())
-    return _Found(None, f"unknown account {number}")
+        return Found(None, f"unknown account {number} (leading zeros lost)", similar.pop())
+    return Found(None, f"unknown account {number}")
 
 
 def _meant(rows: Iterable[tuple[Any, ...]], statement_month: int, month: int) -> set[int]:

@@ -23,6 +23,7 @@ from adapters.rebuild import RebuildFailed, RebuildRunning
 from adapters.rebuild import rebuild as rebuild_projection
 from adapters.settings import Settings, SettingsWrong
 from adapters.statement_faults import StatementFaults
+from adapters.statement_mapping import FileMapping
 from adapters.verify import verify as verify_book
 from domain.calendar import OpenDay
 from domain.message import COMMANDS, TOPICS, Refused
@@ -277,12 +278,16 @@ def _show_status(data: Mapping[str, Any]) -> None:
 
 
 @app.command()
-def schema(name: Annotated[str | None, typer.Argument(help="One command or event topic.")] = None) -> None:
-    """The JSON Schema of every command, as it stands in a file, and of every event."""
+def schema(
+    name: Annotated[str | None, typer.Argument(help="One command or event topic, or `mapping`.")] = None,
+) -> None:
+    """The JSON Schema of every command, as it stands in a file, of every event, and of a vendor's file mapping."""
     commands = {do: entry_schema(do) for do in sorted(COMMANDS)}
     events = {topic: {"version": cls.version, **cls.model_json_schema()} for topic, cls in sorted(TOPICS.items())}
     if name is None:
-        render.as_json({"commands": commands, "events": events})
+        render.as_json({"commands": commands, "events": events, "mapping": FileMapping.model_json_schema()})
+    elif name == "mapping":
+        render.as_json(FileMapping.model_json_schema())
     elif name in commands or name in events:
         render.as_json(commands.get(name) or events[name])
     else:

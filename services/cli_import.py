@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from adapters.faults import first_fault
-from adapters.statement_file import open_statement, read_mapping
+from adapters.statement_file import StatementSource, open_statement, read_mapping
 from domain.ids import vendor_stream
 from domain.money import plain, show, to_minor
 from domain.vendor import contracted
@@ -28,36 +28,42 @@ from services.cli_shared import (
     progress,
     result_row,
 )
+from services.house import House
 from services.imports import Wanted
 from services.imports import import_statement as import_file
 from services.render import console, errors
+from services.statement_check import as_data, check_statement
 
 import_app = typer.Typer(help="Take a vendor's file, whole or not at all.", no_args_is_help=True)
+
+
+Vendor = Annotated[str, typer.Option(help="Whose statement it is.")]
+MappingFile = Annotated[
+    Path | None,
+    typer.Option("--mapping", help="YAML that says how it is read; default: the published columns."),
+]
+Number = Annotated[str | None, typer.Option(help="The statement's number; default: the file's name.")]
+MonthOf = Annotated[str | None, typer.Option("--month", help="The statement month, where the file has none.")]
+Total = Annotated[str | None, typer.Option("--control-total", help="The vendor's own total in units, such as 1234.56.")]
+RevisionNo = Annotated[int, typer.Option("--revision", help="The vendor's revision of a statement that was received.")]
 
 
 @import_app.command("statement")
 def import_statement(
     file: Path,
-    vendor: Annotated[str, typer.Option(help="Whose statement it is.")],
-    mapping: Annotated[
-        Path | None, typer.Option(help="YAML that names the columns; default: the published ones.")
-    ] = None,
-    number: Annotated[str | None, typer.Option(help="The statement's number; default: the file's name.")] = None,
-    month: Annotated[str | None, typer.Option(help="The statement month, where the file has none.")] = None,
-    control_total: Annotated[str | None, typer.Option(help="The vendor's own total in units, such as 1234.56.")] = None,
-    revision: Annotated[int, typer.Option(help="The vendor's revision of a statement that was received.")] = 0,
+    vendor: Vendor,
+    mapping: MappingFile = None,
+    number: Number = None,
+    month: MonthOf = None,
+    control_total: Total = None,
+    revision: RevisionNo = 0,
     by: By = "",
     json: Json = False,
 ) -> None:
-    """Import a vendor statement from CSV."""
-    number = number or re.sub(r"[^A-Za-z0-9._/#-]+", "-", file.stem).strip("-._/#")
+    """Import a vendor statement from CSV or XLSX."""
     with opened_house() as opened:
-        currency = contracted(opened.commands.state(vendor_stream(vendor)), vendor).currency
-        total = None if control_total is None else to_minor_units(control_total, currency)
-        wanted = _wanted(
-            file_name=file.name, vendor=vendor, number=number, revision=revision, control_total_minor=total
-        )
-        source = open_statement(file, read_mapping(mapping), currency, month)
+        source, wanted = _asked(opened, file, vendor, mapping, number, month, control_total, revision)
+        currency = source.currency
         with reading(file) as report:
             imported = import_file(opened, source, wanted, actor_from(by), lambda: report(source.bytes_read))
         with progress() as bar:
@@ -68,16 +74,66 @@ def import_statement(
     issued, result = imported.issued, imported.result
     data = {**result_row(issued, result.first_position, result.last_position), "lines": imported.line_count}
     data |= {"total_minor": imported.total_minor, "currency": currency, "suspense": waiting}
+    data["notes"] = source.notes
     if json:
         render.as_json(data)
         return
     shown = f"{show(imported.total_minor, currency)} {currency}"
     again = "; imported already, nothing changed" if imported.again else ""
     render.say(f"{imported.line_count} lines, {shown}, statement month {source.statement_month}{again}")
+    for note in source.notes:
+        render.say(f"  note: {note}")
     if not imported.control_total_given:
         console.print("[dim]no control total was given: the sum of the lines was taken for it[/dim]")
     if waiting:
         render.rows_table(waiting, ("number", "amount_minor", "since", "why"), f"in suspense for {vendor}")
+
+
+def _asked(
+    opened: House,
+    file: Path,
+    vendor: str,
+    mapping: Path | None,
+    number: str | None,
+    month: str | None,
+    control_total: str | None,
+    revision: int,
+) -> tuple[StatementSource, Wanted]:
+    """The file, not read yet, and what it is to be imported as."""
+    currency = contracted(opened.commands.state(vendor_stream(vendor)), vendor).currency
+    wanted = _wanted(
+        file_name=file.name,
+        vendor=vendor,
+        number=number or re.sub(r"[^A-Za-z0-9._/#-]+", "-", file.stem).strip("-._/#"),
+        revision=revision,
+        control_total_minor=None if control_total is None else to_minor_units(control_total, currency),
+    )
+    return open_statement(file, read_mapping(mapping), currency, month), wanted
+
+
+@import_app.command("check")
+def import_check(
+    file: Path,
+    vendor: Vendor,
+    mapping: MappingFile = None,
+    number: Number = None,
+    month: MonthOf = None,
+    control_total: Total = None,
+    revision: RevisionNo = 0,
+    by: By = "",
+    json: Json = False,
+) -> None:
+    """Say all that would be wrong with importing a statement, and where its lines would go. Records nothing.
+
+    Exit code 0: it can be imported; 1: the business would refuse it; 2: the file is at fault.
+    """
+    with opened_house() as opened:
+        source, wanted = _asked(opened, file, vendor, mapping, number, month, control_total, revision)
+        with reading(file) as report:
+            checked = check_statement(opened, source, wanted, actor_from(by), lambda: report(source.bytes_read))
+    data = as_data(checked, source, wanted)
+    render.as_json(data) if json else render.checked(data)
+    raise typer.Exit(checked.exit_code)
 
 
 def _wanted(**fields: Any) -> Wanted:

@@ -122,7 +122,8 @@ class Commands:
             self.open_day(issued.on, issued.actor)
         for _ in range(attempts):
             try:
-                return self._append(self._decide(self.enrich(issued), self._states, apart), digest)
+                decision = self._decide(self.enrich(issued), self._states, apart.counted if apart else None)
+                return self._append(decision._replace(apart=apart), digest)
             except StreamMoved:
                 continue
             except CommandIdTaken as taken:
@@ -151,7 +152,11 @@ class Commands:
         """A stream as it stands now, folded."""
         return self._states((stream,))[stream][1]
 
-    def _decide(self, issued: Issued, states_of: StatesOf, apart: Apart | None = None) -> Decision:
+    def decide(self, issued: Issued, counted: Any = None) -> Mapping[StreamId, Sequence[Event]]:
+        """What a command would lead to now; nothing is recorded. ``counted``: of lines kept apart. Raises Refused."""
+        return self._decide(self.enrich(issued), self._states, counted).decided
+
+    def _decide(self, issued: Issued, states_of: StatesOf, counted: Any = None) -> Decision:
         streams, states = self._load(issued, states_of)
         calendar = states[CALENDAR][1]
         context = Context(
@@ -159,9 +164,9 @@ class Commands:
             today=calendar.open_day or date.min,
             evidence=issued.evidence,
             states={stream: state for stream, (_, state) in states.items()},
-            counted=apart.counted if apart else None,
+            counted=counted,
         )
-        return Decision(issued, states, house.decide(issued.command, streams.writes, context), apart)
+        return Decision(issued, states, house.decide(issued.command, streams.writes, context))
 
     def _append(self, decision: Decision, digest: str) -> CommandResult:
         issued, states, decided, apart = decision

@@ -57,18 +57,18 @@ def import_statement(
     with Spool() as spool:
         spooled = SpooledStatement(house.log, spool)
         spooled.read(source, wanted.vendor, wanted.number, contract.statement_lag_months, report)
-        issued = _issued(source, wanted, contract.currency, actor)
+        issued = issued_for(source, wanted, contract.currency, actor)
         before = house.log.result_of(issued.command_id)
         try:
             result = house.commands.handle_apart(issued, spooled)
         except CommandIdReused:
-            raise FileAlreadyImported(_imported_before(house, wanted, before)) from None
+            raise FileAlreadyImported(imported_before(house, wanted, before)) from None
     given = wanted.control_total_minor is not None or source.stated_total_minor is not None
     total_minor = half_away(source.exact_total)
     return Imported(issued, result, source.line_count, total_minor, given, before is not None)
 
 
-def _issued(source: Source, wanted: Wanted, currency: str, actor: Actor) -> Issued:
+def issued_for(source: Source, wanted: Wanted, currency: str, actor: Actor) -> Issued:
     """One command id for one file of a vendor: given again it has no further effect."""
     command = ReceiveStatement(
         vendor=wanted.vendor,
@@ -94,6 +94,6 @@ def _control_total(source: Source, wanted: Wanted) -> int:
     return half_away(source.exact_total) if stated is None else stated
 
 
-def _imported_before(house: House, wanted: Wanted, before: CommandResult | None) -> str:
+def imported_before(house: House, wanted: Wanted, before: CommandResult | None) -> str:
     earlier = house.queries().audit_of_position(before.first_position) if before else ""
     return f"{wanted.file_name} is imported already, the same file counts once: {earlier}"

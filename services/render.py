@@ -8,6 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from adapters.statement_faults import StatementFaults
+from adapters.statement_values import counted
 from domain.money import show
 from services.queries import Balance, Explained
 
@@ -163,3 +165,31 @@ def deal_board(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], title:
     """Registrations, rivals side by side; ``2 of 3`` was the second to arrive of three."""
     shown = [{**row, "deal": row["deal_of"], "place": f"{row['place']} of {row['of']}"} for row in rows]
     rows_table(shown, columns, title)
+
+
+def checked(data: Mapping[str, Any]) -> None:
+    """What would come of importing a file: its faults on the error stream, then what was read and where it would go."""
+    if data["faults"]:
+        fault(str(StatementFaults(data["file"], data["faults"], data["more_faults"])))
+    if data["refused"]:
+        fault(f"would be refused: {data['refused']['because']} [{data['refused']['refused']}]")
+    currency = data["currency"]
+    total = f"{show(data['total_minor'], currency)} {currency}"
+    say(f"{counted(data['lines'], 'line')}, {total}, statement month {data['statement_month'] or 'unknown'}")
+    for found, words in (("matched", "find their account"), ("suspense", "would wait in suspense")):
+        part = data[found]
+        say(f"  {counted(part['lines'], 'line')}, {show(part['amount_minor'], currency)} {currency}, {words}")
+    for note in data["notes"]:
+        say(f"  note: {note}")
+    for warning in data["warnings"]:
+        say(f"  look: {warning}")
+    numbers = [
+        {**row, "likely": "; ".join(f"{one['account']} ({one['why']})" for one in row["likely"])}
+        for row in data["suspense"]["numbers"]
+    ]
+    if numbers:
+        rows_table(numbers, ("number", "lines", "amount_minor", "why", "likely"), "would wait in suspense")
+    if data["imported_already"]:
+        say("the file is imported already; importing it again changes nothing")
+    elif data["importable"]:
+        say("the file can be imported")
