@@ -14,6 +14,7 @@ from domain import (
     calendar,
     contract,
     customer,
+    letter,
     line_move,
     payout,
     plan,
@@ -33,6 +34,7 @@ HouseEvent = (
     | customer.CustomerEvent
     | account.AccountEvent
     | agency.AgencyEvent
+    | letter.LetterEvent
     | contract.ContractEvent
     | vendor_statement.VendorStatementEvent
     | suspense.SuspenseEvent
@@ -52,6 +54,7 @@ FOLDS: Mapping[str, tuple[Any, Any]] = {
     "customer": (customer.EMPTY, customer.evolve),
     "account": (account.EMPTY, account.evolve),
     "agency": (agency.EMPTY, agency.evolve),
+    "letter": (letter.EMPTY, letter.evolve),
     "contract": (contract.EMPTY, contract.evolve),
     "vendor-statement": (vendor_statement.EMPTY, vendor_statement.evolve),
     "suspense": (suspense.EMPTY, suspense.evolve),
@@ -92,6 +95,8 @@ def _decide_stream(stream: StreamId, command: Command, context: Context) -> list
     match kind:
         case "agency":
             return list(agency.decide(key, state, command, context))  # type: ignore[arg-type]
+        case "account" if isinstance(command, letter.LetterCommand):
+            return list(letter.decide_account(key, state, command, context))
         case "account" if isinstance(command, suspense.ApprovePlacement):
             return list(suspense.decide_account(state, command, context))
         case "vendor-statement" if isinstance(command, receipt.MatchReceipt):
@@ -111,6 +116,7 @@ _MODULES: Mapping[str, Any] = {
     "agent": agent,
     "plan": plan,
     "customer": customer,
+    "letter": letter,
     "account": account,
     "contract": contract,
     "vendor-statement": vendor_statement,

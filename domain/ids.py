@@ -28,6 +28,7 @@ AccountId = Key
 ContractId = Key
 ServiceId = Key
 ReceiptId = Key
+LetterId = Key
 PayRunId = Key
 AdjustmentId = Key
 CommandId = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^\S+$")]
@@ -89,6 +90,11 @@ def customer_stream(customer: str) -> StreamId:
 
 def account_stream(account: str) -> StreamId:
     return f"account:{account}"
+
+
+def letter_stream(letter_id: str) -> StreamId:
+    """One agent-of-record letter, whatever accounts it names."""
+    return f"letter:{letter_id}"
 
 
 def agency_stream(account: str) -> StreamId:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from datetime import date
 from typing import NamedTuple
 
+from domain.account import AgentOfRecordChangeAccepted, CloseRescissionWindow
 from domain.customer import ExpireRegistration, RegistrationApproved, RegistrationExtended, days_after
 from domain.house import HouseEvent
 from domain.message import Command
@@ -32,5 +33,8 @@ def deadlines(event: HouseEvent) -> Iterator[Deadline]:
         case CommissionHeld():
             release = ReleaseHoldback(agent=event.agent, pay_run=event.pay_run, currency=event.currency)
             yield Deadline(event.held_until, release)
+        case AgentOfRecordChangeAccepted(rescindable_until=date() as until):
+            close = CloseRescissionWindow(account=event.account, service=event.service, letter_id=event.letter_id)
+            yield Deadline(days_after(until, 1), close)
         case _:
             pass

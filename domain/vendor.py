@@ -9,12 +9,12 @@ Units: ``statement_lag_months`` counts whole months from the service month to th
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
-from typing import Annotated, Any, Literal, assert_never
+from typing import Annotated, Any, ClassVar, Literal, assert_never
 
-from pydantic import Field
+from pydantic import Field, StringConstraints, model_validator
 
 from domain.ids import CategoryId, ProductId, VendorId, vendor_stream
-from domain.message import Command, Context, Event, Model, Refused, Streams
+from domain.message import Command, Context, Event, Model, Refused, Streams, Upcasts, unchanged
 from domain.money import Currency
 
 
@@ -27,6 +27,18 @@ class VendorTerms(Model):
     """How long a registration of a deal is protected."""
     dispute_days: Annotated[int, Field(ge=0, le=3650)] | None = None
     """Within how many days a statement may be disputed (180 at Qwest: published clause L01)."""
+    rescission_business_days: Annotated[int, Field(ge=1, le=60)] | None = None
+    """For so many business days after the house accepted it, the former agent may rescind a change."""
+    rescission_calendar_days: Annotated[int, Field(ge=1, le=90)] | None = None
+    """The same in calendar days (5 at AmRisc: published example B03); one of the two."""
+    rescission_holidays: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$")] = "US"
+    """Whose holidays are no business days: a country, or a state of it such as ``US-NY``."""
+    confirms_agent_of_record: bool = False
+    """A change of the agent of record counts only once the vendor has confirmed it."""
+
+    @property
+    def has_rescission_window(self) -> bool:
+        return self.rescission_business_days is not None or self.rescission_calendar_days is not None
 
 
 class Product(Model):
@@ -38,7 +50,11 @@ class Product(Model):
 # -- events
 
 
-class VendorContracted(Event, topic="vendor.contracted"):
+class VendorContracted(Event, topic="vendor.contracted", version=2):
+    """Version 2 knows a rescission window and the vendor's confirmation of changes of the agent of record."""
+
+    upcasts: ClassVar[Upcasts] = {1: unchanged}
+
     vendor: VendorId
     currency: Currency
     statement_lag_months: int
@@ -76,6 +92,12 @@ class ContractVendor(Command, do="contract_vendor"):
     statement_lag_months: Annotated[int, Field(ge=0, le=24)] = 1
     terms: VendorTerms = VendorTerms()
     effective_on: date | None = None
+
+    @model_validator(mode="after")
+    def _one_window(self) -> "ContractVendor":
+        if self.terms.rescission_business_days is not None and self.terms.rescission_calendar_days is not None:
+            raise ValueError("the rescission window is counted in business days or in calendar days, not in both")
+        return self
 
     def streams(self, known: Mapping[str, Any]) -> Streams:
         return Streams((vendor_stream(self.vendor),))

@@ -17,11 +17,17 @@ from domain.account import (
     AccountAliasEnded,
     AccountEvent,
     AccountOpened,
+    AgentOfRecordChangeAccepted,
+    AgentOfRecordChangeConfirmed,
     AgentOfRecordChanged,
+    AgentOfRecordChangeDeclined,
     AgentOfRecordChangeProposed,
     AgentOfRecordChangeRejected,
+    AgentOfRecordChangeRescinded,
     AgentOfRecordDesignated,
     Alias,
+    RescissionWindowClosed,
+    Weighted,
 )
 from domain.adjustment import AdjustmentApproved, AdjustmentEvent, AdjustmentReversed
 from domain.agency import (
@@ -54,6 +60,7 @@ from domain.contract import (
 from domain.customer import CustomerEvent
 from domain.house import HouseEvent
 from domain.ids import alike
+from domain.letter import LetterEvent
 from domain.line_move import LineMoveApproved, LineMoveEvent, LineMoveProposed, LineMoveRejected
 from domain.message import Recorded
 from domain.money import half_away, plain
@@ -209,8 +216,8 @@ def project(recorded: Recorded, state: KeyedState) -> Iterable[Row]:
 
 
 def _learn(event: HouseEvent, to: _Writer) -> None:
-    """By aggregate: what rating learns from an event. A customer's deals move no money."""
-    if isinstance(event, CustomerEvent):
+    """By aggregate: what rating learns from an event. A customer's deals and letters move no money themselves."""
+    if isinstance(event, CustomerEvent | LetterEvent):
         return
     if isinstance(event, CalendarEvent | VendorEvent | PlanEvent | AgentEvent):
         _learn_terms(event, to)
@@ -254,6 +261,9 @@ def _learn_terms(event: CalendarEvent | VendorEvent | PlanEvent | AgentEvent, to
 
 
 def _learn_business(event: AccountEvent | ContractEvent, to: _Writer) -> None:
+    if isinstance(event, _Waiting):
+        _learn_waiting(event, to)
+        return
     match event:
         case AccountOpened() | AccountAliasAdded() | AccountAliasEnded():
             _learn_account(event, to)
@@ -261,7 +271,7 @@ def _learn_business(event: AccountEvent | ContractEvent, to: _Writer) -> None:
             _learn_agent_of_record(event, to)
         case ServiceAssigned() | ServiceActivated() | ServiceRepriced() | ServiceDisconnected() | ContractRenewed():
             _learn_service(event, to)
-        case AgentOfRecordChangeProposed() | AgentOfRecordChangeRejected() | ContractSigned() | ServiceOrdered():
+        case ContractSigned() | ServiceOrdered():
             pass
         case _:
             assert_never(event)
@@ -359,12 +369,61 @@ def _learn_agent_of_record(event: AgentOfRecordDesignated | AgentOfRecordChanged
         account_no,
         "aor",
         event.service,
-        [[named.agent, named.weight] for named in event.agents],
+        _weights(event.agents),
         event.effective_on.isoformat(),
         event.letter.signed_on.isoformat() if event.letter else None,
         stays.at_latest.isoformat() if stays else None,
+        event.letter_id,
     )
-    to.out.extend(Row("facts_agent", (named.agent, account_no, to.position)) for named in event.agents)
+    _name_agents(event.agents, account_no, to)
+
+
+def _weights(agents: Iterable[Weighted]) -> list[list[Any]]:
+    return [[named.agent, named.weight] for named in agents]
+
+
+def _name_agents(agents: Iterable[Weighted], account_no: int, to: _Writer) -> None:
+    to.out.extend(Row("facts_agent", (named.agent, account_no, to.position)) for named in agents)
+
+
+_Waiting = (
+    AgentOfRecordChangeProposed
+    | AgentOfRecordChangeAccepted
+    | AgentOfRecordChangeRejected
+    | AgentOfRecordChangeRescinded
+    | RescissionWindowClosed
+    | AgentOfRecordChangeConfirmed
+    | AgentOfRecordChangeDeclined
+)
+
+
+def _learn_waiting(event: _Waiting, to: _Writer) -> None:
+    """What somebody who was named may look for, and why it is nothing yet. Only a declined change moves money."""
+    account_no = to.number_of(f"account:{event.account}")
+    scope, agents, on = (event.service, event.letter_id), _weights(event.agents), event.effective_on.isoformat()
+    match event:
+        case AgentOfRecordChangeProposed():
+            to.fact(account_no, "waiting", *scope, agents, on, "approval", None, None)
+            _name_agents(event.agents, account_no, to)
+        case AgentOfRecordChangeAccepted():
+            until = event.rescindable_until.isoformat() if event.rescindable_until else None
+            stage = "window" if until else "confirmation"
+            to.fact(account_no, "waiting", *scope, agents, on, stage, until, event.confirmed_by)
+            _name_agents(event.agents, account_no, to)
+        case RescissionWindowClosed():
+            changes_on = event.changes_on.isoformat()
+            to.fact(account_no, "waiting", *scope, agents, changes_on, "confirmation", None, event.confirmed_by)
+        case AgentOfRecordChangeRejected() | AgentOfRecordChangeRescinded():
+            to.fact(account_no, "waited", *scope)
+        case AgentOfRecordChangeDeclined():
+            if event.had_changed:
+                to.fact(account_no, "undone", event.service, agents, event.changed_on.isoformat())
+            else:
+                to.fact(account_no, "waited", *scope)
+        case AgentOfRecordChangeConfirmed():
+            pass
+        case _:
+            assert_never(event)
 
 
 def _learn_service(

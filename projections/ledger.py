@@ -278,10 +278,10 @@ def touched_by(account: LedgerAccount, house: HouseFacts, fact: Sequence[Any], p
         return (Cell(facts.account_no, fact[4], fact[5], fact[6]),)
     if tag == "unline":
         return (Cell(facts.account_no, *facts.line_cells[fact[1], fact[2]]),)
-    if tag in ("suspect", "cleared", "unstated", "account", "unmatched"):
+    if tag in ("waiting", "waited", "suspect", "cleared", "unstated", "account", "unmatched"):
         return ()
     account.terms.clear()
-    if tag in ("aor", "active", "price"):
+    if tag in ("aor", "undone", "active", "price"):
         first = months.number_of(date.fromisoformat(fact[3]))
     elif tag == "agency":
         first = months.number_of(date.fromisoformat(fact[1]))

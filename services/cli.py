@@ -366,20 +366,30 @@ def agent_book(
     service: Annotated[str | None, typer.Option(help="For one service of the account.")] = None,
     json: Json = False,
 ) -> None:
-    """Who is agent of record of an account, effective at a day, as known at a position."""
+    """Who is agent of record of an account, effective at a day, as known at a position, and which changes wait."""
     with opened_house() as opened:
         queries = opened.queries()
         position = queries.known_at(known)
         on = _day(effective) or queries.day_of(position) or date.max
-        rows = queries.agent_book(account)
-        found = agent_book_projection.agent_of_record_at(rows, (service,) if service else (), on, position)
+        rows, steps = queries.agent_book(account), queries.agent_book_steps(account)
+        names = (service,) if service else ()
+        found = agent_book_projection.agent_of_record_at(rows, names, on, position, steps)
+        waiting = agent_book_projection.waiting(steps, position)
+        agency = queries.other_agency(account, on, position)
     agents = [agent for agent, _ in found.agents] if found else []
     if json:
-        render.as_json({"account": account, "effective": str(on), "known": position, "agents": agents})
+        answer = {"account": account, "effective": str(on), "known": position, "agents": agents, "agency": agency}
+        render.as_json({**answer, "waiting": [step.told() for step in waiting]})
         return
     console.print(
         " and ".join(agents) or "nobody", "is agent of record of", account, f"on {on}, as known at {position}"
     )
+    if agency is not None:
+        console.print(f"agency of record is {agency}: nobody here is paid")
+    for step in waiting:
+        of = f" by letter {step.letter}" if step.letter else ""
+        until = f" until {step.until}" if step.until else ""
+        console.print(f"{' and '.join(step.names)}{of}, from {step.effective_on}: {step.step}{until}")
 
 
 def _day(text: str | None) -> date | None:

@@ -1,12 +1,19 @@
 """``trailbook account``, ``trailbook agent``, ``trailbook vendor``: who may be paid, and on whose word that changed."""
 
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
 
 from adapters.faults import first_fault
+from domain.account import (
+    ApproveAgentOfRecordChange,
+    ConfirmAgentOfRecordChange,
+    DeclineAgentOfRecordChange,
+    RejectAgentOfRecordChange,
+    RescindAgentOfRecordChange,
+)
 from domain.agency import (
     ApproveAgencyOfRecordChange,
     LoseAgencyOfRecord,
@@ -14,6 +21,7 @@ from domain.agency import (
     WinBackAgencyOfRecord,
 )
 from domain.agent import ReinstateAgent, SuspendAgent, TerminateAgent
+from domain.letter import CompleteAgentOfRecordLetter, ReceiveAgentOfRecordLetter
 from domain.message import Evidence
 from domain.vendor import EndVendorAgreement, ResumeVendorAgreement
 from services.cli_shared import By, Json, WrongUsage, command_of, give
@@ -93,6 +101,143 @@ def approve_agency(accounts: Accounts, by: By = "", json: Json = False) -> None:
 def reject_agency(accounts: Accounts, because: Because, by: By = "", json: Json = False) -> None:
     """Reject a proposed change of the agency of record."""
     give(command_of(RejectAgencyOfRecordChange, accounts=accounts, rejected_because=because), by, json=json)
+
+
+# -- letters and changes of the agent of record
+
+LetterAccounts = Annotated[list[str] | None, typer.Option("--account", help="An account; repeat for several.")]
+LetterAgents = Annotated[list[str] | None, typer.Option("--agent", help="An agent; repeat for several.")]
+LetterFrom = Annotated[str | None, typer.Option("--from", help="From when the agents are agents of record.")]
+OfService = Annotated[str | None, typer.Option(help="For one service of the account.")]
+OfLetter = Annotated[str | None, typer.Option("--letter", help="The letter, where several changes wait.")]
+
+
+def _says(
+    accounts: list[str] | None,
+    agents: list[str] | None,
+    service: str | None,
+    from_: str | None,
+    signer: str | None,
+    signed_on: str | None,
+    digest: str | None,
+) -> dict[str, Any]:
+    return {
+        "accounts": accounts,
+        "agents": agents,
+        "service": service,
+        "effective_on": day(from_) if from_ else None,
+        "signer": signer,
+        "signed_on": day(signed_on) if signed_on else None,
+        "digest": digest,
+    }
+
+
+@account_app.command("letter")
+def letter(
+    letter_id: str,
+    customer: Annotated[str, typer.Option(help="Whose letter it is.")],
+    account: LetterAccounts = None,
+    agent: LetterAgents = None,
+    service: OfService = None,
+    from_: LetterFrom = None,
+    signer: Signer = None,
+    signed_on: SignedOn = None,
+    digest: Digest = None,
+    by: By = "",
+    json: Json = False,
+) -> None:
+    """Receive an agent-of-record letter, also while something is missing; complete, it counts."""
+    says = _says(account, agent, service, from_, signer, signed_on, digest)
+    give(command_of(ReceiveAgentOfRecordLetter, letter_id=letter_id, customer=customer, **says), by, json=json)
+
+
+@account_app.command("complete-letter")
+def complete_letter(
+    letter_id: str,
+    account: LetterAccounts = None,
+    agent: LetterAgents = None,
+    service: OfService = None,
+    from_: LetterFrom = None,
+    signer: Signer = None,
+    signed_on: SignedOn = None,
+    digest: Digest = None,
+    by: By = "",
+    json: Json = False,
+) -> None:
+    """Add what was missing in a letter."""
+    says = _says(account, agent, service, from_, signer, signed_on, digest)
+    give(command_of(CompleteAgentOfRecordLetter, letter_id=letter_id, **says), by, json=json)
+
+
+@account_app.command("approve-change")
+def approve_change(
+    account: str, service: OfService = None, letter: OfLetter = None, by: By = "", json: Json = False
+) -> None:
+    """Approve a change of the agent of record that somebody else proposed."""
+    give(command_of(ApproveAgentOfRecordChange, account=account, service=service, letter_id=letter), by, json=json)
+
+
+@account_app.command("reject-change")
+def reject_change(
+    account: str,
+    because: Because,
+    service: OfService = None,
+    letter: OfLetter = None,
+    by: By = "",
+    json: Json = False,
+) -> None:
+    """Reject a proposed change of the agent of record."""
+    of = {"account": account, "service": service, "letter_id": letter}
+    give(command_of(RejectAgentOfRecordChange, **of, rejected_because=because), by, json=json)
+
+
+@account_app.command("rescind-change")
+def rescind_change(
+    account: str,
+    signer: Signer = None,
+    signed_on: SignedOn = None,
+    digest: Digest = None,
+    service: OfService = None,
+    letter: OfLetter = None,
+    by: By = "",
+    json: Json = False,
+) -> None:
+    """The customer takes its word back inside the rescission window; the former agent stays."""
+    command = command_of(RescindAgentOfRecordChange, account=account, service=service, letter_id=letter)
+    give(command, by, evidence=evidence_of(signer, signed_on, digest), json=json)
+
+
+@account_app.command("confirm-change")
+def confirm_change(
+    account: str,
+    on: Annotated[str | None, typer.Option(help="The day on which the vendor confirmed it; default: today.")] = None,
+    service: OfService = None,
+    letter: OfLetter = None,
+    by: By = "",
+    json: Json = False,
+) -> None:
+    """The vendor confirmed a change of the agent of record."""
+    of = {"account": account, "service": service, "letter_id": letter, "effective_on": day(on) if on else None}
+    give(command_of(ConfirmAgentOfRecordChange, **of), by, json=json)
+
+
+@account_app.command("decline-change")
+def decline_change(
+    account: str,
+    because: Because,
+    on: Annotated[str | None, typer.Option(help="The day on which the vendor declined it; default: today.")] = None,
+    signer: Signer = None,
+    signed_on: SignedOn = None,
+    digest: Digest = None,
+    service: OfService = None,
+    letter: OfLetter = None,
+    by: By = "",
+    json: Json = False,
+) -> None:
+    """The vendor declined a change of the agent of record; the former agent stays, or is agent of record again."""
+    of = {"account": account, "service": service, "letter_id": letter, "effective_on": day(on) if on else None}
+    command = command_of(DeclineAgentOfRecordChange, **of, declined_because=because)
+    give(command, by, evidence=evidence_of(signer, signed_on, digest), json=json)
 
 
 # -- agents

@@ -21,6 +21,7 @@ from domain.payout import ProposePayRun
 from projections import agenda, facts
 from projections.agenda import SCHEDULER
 from services.commands import Commands
+from services.letters import with_rescission_windows
 from services.queries import Queries
 from services.suspense import asks_the_book, with_what_waits
 
@@ -84,7 +85,11 @@ class House:
         return head.position if head else 0
 
     def _with_figures(self, issued: Issued) -> Issued:
-        """A pay run's figures, as known at the head of the log; the ledger must have reached it."""
+        """What a command reads besides the log: rescission windows, what waits under a number, a pay run's figures.
+
+        Figures are as known at the head of the log; the ledger must have reached it.
+        """
+        issued = with_rescission_windows(issued, self.commands.state)
         if asks_the_book(issued):
             reached = self.projectors.projectors[facts.name].catch_up()
             return with_what_waits(issued, self._queries().facts, reached)

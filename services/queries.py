@@ -556,6 +556,17 @@ class Queries:
             if vendor in (None, place.registration.vendor) and agent in (None, place.registration.agent)
         ]
 
+    def agent_book_steps(self, account: str) -> list[tuple[Any, ...]]:
+        """The steps of changes of the agent of record on one account."""
+        statement = sql.SQL("SELECT * FROM {} WHERE account = %s ORDER BY position")
+        return self.connection.execute(statement.format(self._table("agent_book_step")), (account,)).fetchall()
+
+    def other_agency(self, account: str, on: date, known: int) -> str | None:
+        """The other house that is agency of record of an account in the month of a day. Raises NotFound."""
+        facts = self.account_facts(self.account_no(account))
+        found = facts.other_agency(months.number_of(on), known)
+        return found.agency if found else None
+
 
 def _what_moved(fact: Sequence[Any]) -> tuple[str, str]:
     """The account that an entry of no cell names, if any, and what it is."""

@@ -29,6 +29,7 @@ from projections import agenda, deal_board
 from projections.agenda import Due
 from projections.ledger import KIND_NAMES, PAYER_ROLE, UNEARNED, Leg, book_name, payee_book
 from services.commands import Commands
+from services.letters import with_rescission_windows
 from services.suspense import asks_the_book, with_what_waits
 
 
@@ -64,6 +65,7 @@ class Simulation:
 
     def _enrich(self, issued: Issued) -> Issued:
         self._catch_up()
+        issued = with_rescission_windows(issued, self.commands.state)
         if asks_the_book(issued):
             return with_what_waits(issued, self.book.tables, self.book.position)
         if not isinstance(issued.command, ProposePayRun):

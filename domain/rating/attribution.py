@@ -31,7 +31,7 @@ def agent_of_record(
         (
             d
             for d in designations
-            if d.position <= known and d.effective_on <= on and (d.service is None or d.service in service)
+            if d.position <= known < d.ended and d.effective_on <= on and (d.service is None or d.service in service)
         ),
         key=lambda d: (d.service is not None, d.effective_on, d.signed_on, d.position),
         default=None,
@@ -82,7 +82,7 @@ def _stays_until(account: AccountFacts, service: Service | None, named: Designat
 def has_own_agent(account: AccountFacts, service: str | None, on: date, known: int) -> bool:
     """Whether somebody is agent of record for the one service, besides the account's."""
     return any(
-        d.service is not None and d.service == service and d.position <= known and d.effective_on <= on
+        d.service is not None and d.service == service and d.position <= known < d.ended and d.effective_on <= on
         for d in account.designations
     )
 
@@ -91,7 +91,7 @@ def services_differ(account: AccountFacts, on: date, known: int) -> bool:
     """Whether single services of the account have other agents than the account itself."""
     own = agent_of_record(account.designations, (), on, known)
     for d in account.designations:
-        if d.service is not None and d.position <= known and d.effective_on <= on:
+        if d.service is not None and d.position <= known < d.ended and d.effective_on <= on:
             named = agent_of_record(account.designations, (d.service,), on, known)
             if named is not None and (own is None or named.agents != own.agents):
                 return True

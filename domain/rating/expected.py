@@ -7,7 +7,7 @@ from domain import months
 from domain.money import show
 from domain.rating import release_1
 from domain.rating.attribution import commission_agents, nobody_here_is_paid
-from domain.rating.facts import RECURRING, AccountFacts, Cell, HouseFacts
+from domain.rating.facts import RECURRING, AccountFacts, Cell, HouseFacts, WaitingChange
 from domain.rating.release_1 import Item, TermsCache, Zero, agent_payee
 
 
@@ -28,12 +28,13 @@ def expected_zeros(account: AccountFacts, house: HouseFacts, known: int) -> list
         return []
     paid = _paid(account, house, known)
     suspected = [z for z in _suspected(account, known) if (z.payee, z.month, z.kind) not in paid]
-    return sorted({*_in_cells(account, house, known), *suspected, *_unreported(account, house, known)})
+    waiting = [z for z in _waiting(account, house, known) if (z.payee, z.month, z.kind) not in paid]
+    return sorted({*_in_cells(account, house, known), *suspected, *waiting, *_unreported(account, house, known)})
 
 
 def _paid(account: AccountFacts, house: HouseFacts, known: int) -> set[tuple[str, int, int]]:
     """Who has something of which month and kind."""
-    if not account.suspects:
+    if not account.suspects and not account.waiting:
         return set()
     cache: TermsCache = {}
     return {
@@ -84,6 +85,31 @@ def _suspected(account: AccountFacts, known: int) -> Iterator[ExpectedZero]:
             reason = f"account unmatched: {show(suspect.amount_minor, suspect.currency)} in suspense"
             for payee in _payees(account, suspect.month, known):
                 yield ExpectedZero(payee, account.account, suspect.month, suspect.kind, suspect.currency, reason)
+
+
+def _waiting(account: AccountFacts, house: HouseFacts, known: int) -> Iterator[ExpectedZero]:
+    """What agents who were named, and who do not count yet, may look for in the months that were reported or rated."""
+    for change in account.waiting:
+        if not change.position <= known < change.ended:
+            continue
+        first, reason = months.number_of(change.effective_on), _not_counted_yet(change)
+        of_cells = {(cell.month, cell.kind, cell.currency) for cell in account.cells(house, known)}
+        reported = {month for month, at in house.reported.get(account.vendor, {}).items() if at <= known}
+        reported -= {month for month, kind, _ in of_cells if kind == RECURRING}
+        for month, kind, currency in (*of_cells, *((month, RECURRING, "") for month in reported)):
+            if month >= first:
+                for agent, _ in change.agents:
+                    yield ExpectedZero(agent_payee(agent), account.account, month, kind, currency, reason)
+
+
+def _not_counted_yet(change: WaitingChange) -> str:
+    named = f"agent of record from {change.effective_on}"
+    at = f"(position {change.position})"
+    if change.stage == "window":
+        return f"{named} inside the rescission window until {change.until} {at}"
+    if change.stage == "confirmation":
+        return f"{named} once {change.vendor} has confirmed it {at}"
+    return f"{named} once a second principal has approved it {at}"
 
 
 def _unreported(account: AccountFacts, house: HouseFacts, known: int) -> Iterator[ExpectedZero]:

@@ -30,7 +30,10 @@ RECURRING, USAGE, ONE_TIME, SPIFF = range(4)
 FACTS: dict[str, str] = {
     "account": "account id, vendor",
     "payer": "vendor that may pay for the account, number or null, until or null: the number's end",
-    "aor": "service or null, [[agent, weight]…], effective_on, signed_on or null, stays at_latest or null",
+    "aor": "service or null, [[agent, weight]…], effective_on, signed_on, stays at_latest, letter: each or null",
+    "undone": "service or null, [[agent, weight]…], effective_on: the vendor declined it; it counts no more",
+    "waiting": "service or null, letter or null, [[agent, weight]…], effective_on, stage, until, vendor: or null",
+    "waited": "service or null, letter or null: that change waits no more",
     "agency": "effective_on, agency or null: from then on the account's agency of record; null is this house",
     "service": "contract, service, vendor, product, category, mrc_minor, currency, signed_on, renewed_on or null",
     "active": "contract, service, effective_on",
@@ -92,6 +95,23 @@ class Designation(NamedTuple):
     effective_on: date
     signed_on: date
     stays_at_latest: date | None
+    ended: int = NEVER
+    """The position at which it turned out not to count."""
+
+
+class WaitingChange(NamedTuple):
+    """A change of the agent of record that does not count yet: it waits for ``approval``, for the end of the rescission
+    ``window``, or for the vendor's ``confirmation``."""
+
+    position: int
+    ended: int
+    service: str | None
+    letter: str | None
+    agents: tuple[tuple[str, int], ...]
+    effective_on: date
+    stage: str
+    until: date | None
+    vendor: str | None
 
 
 class AgencyFrom(NamedTuple):
@@ -207,6 +227,7 @@ class AccountFacts:
     numbers: dict[tuple[str, str], list[NumberUntil]] = field(default_factory=dict)
     """By vendor and number as printed: until when it means the account, as it was learned."""
     designations: list[Designation] = field(default_factory=list)
+    waiting: list[WaitingChange] = field(default_factory=list)
     agencies: list[AgencyFrom] = field(default_factory=list)
     services: dict[str, Service] = field(default_factory=dict)
     lines: dict[tuple[int, int, str], list[Line]] = field(default_factory=dict)
@@ -278,7 +299,8 @@ def _unmatched(facts: AccountFacts, position: int, fact: Sequence[Any]) -> None:
 
 
 def _aor(facts: AccountFacts, position: int, fact: Sequence[Any]) -> None:
-    _, service, agents, effective_on, signed_on, stays = fact
+    _, service, agents, effective_on, signed_on, stays, letter = fact
+    _end_waiting(facts, position, service, letter)
     effective = date.fromisoformat(effective_on)
     facts.designations.append(
         Designation(
@@ -290,6 +312,43 @@ def _aor(facts: AccountFacts, position: int, fact: Sequence[Any]) -> None:
             date.fromisoformat(stays) if stays else None,
         )
     )
+
+
+def _undone(facts: AccountFacts, position: int, fact: Sequence[Any]) -> None:
+    _, service, agents, effective_on = fact
+    named = (service, tuple((agent, weight) for agent, weight in agents), date.fromisoformat(effective_on))
+    for i, d in reversed(list(enumerate(facts.designations))):
+        if (d.service, d.agents, d.effective_on) == named and d.ended == NEVER:
+            facts.designations[i] = d._replace(ended=position)
+            return
+
+
+def _waiting(facts: AccountFacts, position: int, fact: Sequence[Any]) -> None:
+    _, service, letter, agents, effective_on, stage, until, vendor = fact
+    _end_waiting(facts, position, service, letter)
+    facts.waiting.append(
+        WaitingChange(
+            position,
+            NEVER,
+            service,
+            letter,
+            tuple((agent, weight) for agent, weight in agents),
+            date.fromisoformat(effective_on),
+            stage,
+            date.fromisoformat(until) if until else None,
+            vendor,
+        )
+    )
+
+
+def _waited(facts: AccountFacts, position: int, fact: Sequence[Any]) -> None:
+    _end_waiting(facts, position, fact[1], fact[2])
+
+
+def _end_waiting(facts: AccountFacts, position: int, service: str | None, letter: str | None) -> None:
+    for i, waits in enumerate(facts.waiting):
+        if (waits.service, waits.letter) == (service, letter) and waits.ended == NEVER:
+            facts.waiting[i] = waits._replace(ended=position)
 
 
 def _agency(facts: AccountFacts, position: int, fact: Sequence[Any]) -> None:
@@ -371,6 +430,9 @@ _ACCOUNT_FACTS = {
     "payer": _payer,
     "unmatched": _unmatched,
     "aor": _aor,
+    "undone": _undone,
+    "waiting": _waiting,
+    "waited": _waited,
     "agency": _agency,
     "service": _service,
     "active": _active,

@@ -14,7 +14,13 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
 from typing import Any, NamedTuple, assert_never, cast
 
-from domain.account import AccountEvent, AgentOfRecordChanged, AgentOfRecordChangeProposed, AgentOfRecordDesignated
+from domain.account import (
+    AccountEvent,
+    AgentOfRecordChangeAccepted,
+    AgentOfRecordChanged,
+    AgentOfRecordChangeProposed,
+    AgentOfRecordDesignated,
+)
 from domain.adjustment import AdjustmentApproved, AdjustmentEvent, AdjustmentReversed
 from domain.agency import AgencyEvent, AgencyOfRecordChangeProposed, AgencyOfRecordLost, AgencyOfRecordRegained
 from domain.agent import AgentEvent
@@ -22,6 +28,7 @@ from domain.calendar import CalendarEvent
 from domain.contract import ContractEvent
 from domain.customer import CustomerEvent
 from domain.house import HouseEvent
+from domain.letter import LetterEvent
 from domain.line_move import LineMoveEvent
 from domain.message import Actor, Envelope, Evidence, Recorded
 from domain.payout import PayoutEvent, PayRunEvent
@@ -38,6 +45,7 @@ from projections.audit_trail import (
     calendar,
     contract,
     customer,
+    letter,
     line_move,
     payout,
     plan,
@@ -86,6 +94,7 @@ SOMEBODY = "somebody"
 ON_A_LETTER = (
     AgentOfRecordDesignated
     | AgentOfRecordChangeProposed
+    | AgentOfRecordChangeAccepted
     | AgentOfRecordChanged
     | AgencyOfRecordLost
     | AgencyOfRecordRegained
@@ -137,8 +146,11 @@ def project(recorded: Recorded, state: KeyedState) -> Iterable[Row]:
         yield Row(LINK.name, (subject, participant, recorded.position))
 
 
+_Business = AccountEvent | AgencyEvent | LetterEvent | ContractEvent | CustomerEvent
+
+
 def _tell(event: HouseEvent, to: Writer) -> None:
-    if isinstance(event, AccountEvent | AgencyEvent | ContractEvent | CustomerEvent):
+    if isinstance(event, _Business):
         _tell_business(event, to)
     elif isinstance(event, CalendarEvent):
         calendar.tell(event, to)
@@ -152,11 +164,13 @@ def _tell(event: HouseEvent, to: Writer) -> None:
         _tell_money(event, to)
 
 
-def _tell_business(event: AccountEvent | AgencyEvent | ContractEvent | CustomerEvent, to: Writer) -> None:
+def _tell_business(event: _Business, to: Writer) -> None:
     if isinstance(event, AccountEvent):
         account.tell(event, to)
     elif isinstance(event, AgencyEvent):
         agency.tell(event, to)
+    elif isinstance(event, LetterEvent):
+        letter.tell(event, to)
     elif isinstance(event, ContractEvent):
         contract.tell(event, to)
     elif isinstance(event, CustomerEvent):

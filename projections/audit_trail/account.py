@@ -7,18 +7,34 @@ from domain.account import (
     AccountAliasEnded,
     AccountEvent,
     AccountOpened,
+    AgentOfRecordChangeAccepted,
+    AgentOfRecordChangeConfirmed,
     AgentOfRecordChanged,
+    AgentOfRecordChangeDeclined,
     AgentOfRecordChangeProposed,
     AgentOfRecordChangeRejected,
+    AgentOfRecordChangeRescinded,
     AgentOfRecordDesignated,
     Alias,
+    RescissionWindowClosed,
     StaysUntilRenewal,
+    Weighted,
 )
-from domain.ids import account_stream, customer_stream, vendor_stream
+from domain.ids import account_stream, customer_stream, letter_stream, vendor_stream
 from domain.plan import ORIGIN
 from projections.audit_trail.agency import agents_of
 from projections.audit_trail.agent import named_agent
 from projections.audit_trail.words import Writer, agent_streams, and_, free_text, named, on_letter, weighted
+
+_Step = (
+    AgentOfRecordChangeRejected
+    | AgentOfRecordChangeAccepted
+    | AgentOfRecordChangeRescinded
+    | RescissionWindowClosed
+    | AgentOfRecordChangeConfirmed
+    | AgentOfRecordChangeDeclined
+)
+_OfRecord = AgentOfRecordDesignated | AgentOfRecordChanged | AgentOfRecordChangeProposed | _Step
 
 
 def tell(event: AccountEvent, to: Writer) -> None:
@@ -56,48 +72,93 @@ def _tell_account(event: AccountOpened | AccountAliasAdded | AccountAliasEnded, 
             assert_never(event)
 
 
-def _link_agents(event: AgentOfRecordDesignated | AgentOfRecordChanged, to: Writer) -> None:
-    for named_one in event.agents:
-        to.link(named_agent(named_one.agent), account_stream(event.account))
-    to.link(agents_of(event.account), *agent_streams(*(named_one.agent for named_one in event.agents)))
-
-
-def _tell_agent_of_record(
-    event: AgentOfRecordDesignated | AgentOfRecordChangeProposed | AgentOfRecordChangeRejected | AgentOfRecordChanged,
-    to: Writer,
-) -> None:
-    account = account_stream(event.account)
+def _tell_agent_of_record(event: _OfRecord, to: Writer) -> None:
+    """To the account, its customer and its deals, to the agents who are named or stay, and to the letter."""
     scope = f"service {event.service} of {event.account}" if event.service else event.account
-    concerned = (account, *to.linked(account))
+    account = account_stream(event.account)
+    others = _others(event)
+    concerned = (
+        account,
+        *to.linked(account),
+        *agent_streams(*(named_one.agent for named_one in (*others, *event.agents))),
+        *([letter_stream(event.letter_id)] if event.letter_id else []),
+    )
+    if isinstance(event, AgentOfRecordDesignated | AgentOfRecordChanged | AgentOfRecordChangeProposed):
+        to.tell(_named(event, scope), *concerned)
+    else:
+        to.tell(_step(event, scope), *concerned)
+    if isinstance(event, AgentOfRecordDesignated | AgentOfRecordChanged):
+        for named_one in event.agents:
+            to.link(named_agent(named_one.agent), account)
+        to.link(agents_of(event.account), *agent_streams(*(named_one.agent for named_one in event.agents)))
+
+
+def _others(event: _OfRecord) -> tuple[Weighted, ...]:
+    match event:
+        case AgentOfRecordDesignated() | RescissionWindowClosed() | AgentOfRecordChangeConfirmed():
+            return ()
+        case AgentOfRecordChanged() | AgentOfRecordChangeDeclined():
+            return event.former_agents
+        case _:
+            return event.present_agents
+
+
+def _named(event: AgentOfRecordDesignated | AgentOfRecordChanged | AgentOfRecordChangeProposed, scope: str) -> str:
     match event:
         case AgentOfRecordDesignated():
-            to.tell(
+            return (
                 f"{named(event.agents)} designated agent of record on {scope} from {event.effective_on}, "
-                f"on the letter signed {event.letter.signed_on}.",
-                *(*concerned, *agent_streams(*(a.agent for a in event.agents))),
+                f"on the letter signed {event.letter.signed_on}."
             )
-            _link_agents(event, to)
         case AgentOfRecordChangeProposed():
             stays = _stays(weighted(event.present_agents), event.commission_stays)
-            to.tell(
+            return (
                 f"A change of the agent of record on {scope} to {weighted(event.agents)} from {event.effective_on} "
-                f"was proposed, {on_letter(event.letter)}{stays}.",
-                *(*concerned, *agent_streams(*(a.agent for a in (*event.present_agents, *event.agents)))),
-            )
-        case AgentOfRecordChangeRejected():
-            to.tell(
-                f"The proposed change of the agent of record on {scope} was rejected: "
-                f"{free_text(event.rejected_because)}.",
-                *(*concerned, *agent_streams(*(a.agent for a in (*event.present_agents, *event.agents)))),
+                f"was proposed, {on_letter(event.letter)}{stays}."
             )
         case AgentOfRecordChanged():
             former = weighted(event.former_agents)
-            to.tell(
+            return (
                 f"Agent of record on {scope} changed from {former} to {weighted(event.agents)} "
-                f"from {event.effective_on}, {on_letter(event.letter)}{_stays(former, event.commission_stays)}.",
-                *(*concerned, *agent_streams(*(a.agent for a in (*event.former_agents, *event.agents)))),
+                f"from {event.effective_on}, {on_letter(event.letter)}{_stays(former, event.commission_stays)}."
             )
-            _link_agents(event, to)
+        case _:
+            assert_never(event)
+
+
+def _step(event: _Step, scope: str) -> str:
+    change = f"change of the agent of record on {scope}"
+    match event:
+        case AgentOfRecordChangeRejected():
+            return f"The proposed {change} was rejected: {free_text(event.rejected_because)}."
+        case AgentOfRecordChangeAccepted():
+            until = (
+                f"the former agent may rescind it until {event.rescindable_until}" if event.rescindable_until else ""
+            )
+            confirmed = f"it counts once {event.confirmed_by} has confirmed it" if event.confirmed_by else ""
+            return (
+                f"A {change} to {weighted(event.agents)} from {event.effective_on} was accepted, "
+                f"{on_letter(event.letter)}; {'; '.join(filter(None, (until, confirmed)))}."
+            )
+        case AgentOfRecordChangeRescinded():
+            stay = weighted(event.present_agents)
+            return (
+                f"The {change} to {weighted(event.agents)} was rescinded, on the letter signed "
+                f"{event.rescission.signed_on}; {stay} stays."
+            )
+        case RescissionWindowClosed():
+            return (
+                f"The rescission window of the {change} to {weighted(event.agents)} closed; from {event.changes_on} "
+                f"it counts once {event.confirmed_by} has confirmed it."
+            )
+        case AgentOfRecordChangeConfirmed():
+            return f"The {change} to {weighted(event.agents)} was confirmed by {event.vendor} on {event.effective_on}."
+        case AgentOfRecordChangeDeclined():
+            again = "is agent of record again" if event.had_changed else "stays"
+            return (
+                f"The {change} to {weighted(event.agents)} from {event.changed_on} was declined by {event.vendor}: "
+                f"{free_text(event.declined_because)}; {weighted(event.former_agents)} {again}."
+            )
         case _:
             assert_never(event)
 

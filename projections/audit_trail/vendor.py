@@ -9,6 +9,7 @@ from domain.vendor import (
     VendorAgreementResumed,
     VendorContracted,
     VendorEvent,
+    VendorTerms,
 )
 from projections.audit_trail.words import Writer, counted, listed
 
@@ -28,7 +29,7 @@ def tell(event: VendorEvent, to: Writer) -> None:
             disputes = "" if days is None else f"; a statement may be disputed within {counted(days, 'day')}"
             to.tell(
                 f"Vendor {event.vendor} was contracted, paying in {event.currency}: {lag}; {evergreen}; a registration "
-                f"is protected for {counted(terms.protection_days, 'day')}{disputes}.",
+                f"is protected for {counted(terms.protection_days, 'day')}{disputes}{_of_changes(terms)}.",
                 vendor,
             )
         case ProductsListed():
@@ -45,3 +46,15 @@ def tell(event: VendorEvent, to: Writer) -> None:
             )
         case _:
             assert_never(event)
+
+
+def _of_changes(terms: VendorTerms) -> str:
+    """What its terms say of changes of the agent of record."""
+    business, calendar = terms.rescission_business_days, terms.rescission_calendar_days
+    window = ""
+    if business is not None:
+        window = f"; the former agent may rescind a change within {counted(business, 'business day')}"
+        window += f" ({terms.rescission_holidays})"
+    elif calendar is not None:
+        window = f"; the former agent may rescind a change within {counted(calendar, 'day')}"
+    return f"{window}; a change counts once it has confirmed it" if terms.confirms_agent_of_record else window

@@ -5,7 +5,20 @@ from decimal import Decimal
 from typing import Any
 
 from domain import account as a
-from domain import adjustment, agency, agent, calendar, contract, customer, line_move, payout, receipt, suspense, vendor
+from domain import (
+    adjustment,
+    agency,
+    agent,
+    calendar,
+    contract,
+    customer,
+    letter,
+    line_move,
+    payout,
+    receipt,
+    suspense,
+    vendor,
+)
 from domain import plan as p
 from domain import vendor_statement as v
 from domain.message import Actor, Envelope, Event, Evidence
@@ -87,12 +100,24 @@ CHANGE: dict[str, Any] = {
     "service": "C-1/dia",
     "agents": AGENTS,
     "letter": LETTER,
+    "letter_id": "L-17",
     "commission_stays": STAYS,
     "proposed_by": ANN,
 }
 REGISTRATION: dict[str, Any] = {"customer": "alder-foods", "deal": "D-1", "agent": "harbor", "vendor": "lumen"}
 CLAIM = customer.StandingClaim(
     agent="summit", vendor="zayo", registered_on=date(2026, 1, 2), protected_until=date(2026, 4, 2)
+)
+OF_CHANGE: dict[str, Any] = {"account": "ACC-1", "service": "C-1/dia", "agents": AGENTS, "letter_id": "L-17"}
+STATED = letter.Stated(
+    accounts=("ACC-1", "ACC-2"),
+    service="C-1/dia",
+    agents=AGENTS,
+    names_from=date(2026, 2, 1),
+    signer=LETTER.signer,
+    signed_on=LETTER.signed_on,
+    digest=LETTER.digest,
+    commission_stays=STAYS,
 )
 PLACEMENT: dict[str, Any] = {
     "vendor": "lumen",
@@ -122,7 +147,15 @@ EVENTS: tuple[Event, ...] = (
         vendor="lumen",
         currency="USD",
         statement_lag_months=1,
-        terms=vendor.VendorTerms(evergreen=False, protection_days=60, dispute_days=180),
+        terms=vendor.VendorTerms(
+            evergreen=False,
+            protection_days=60,
+            dispute_days=180,
+            rescission_business_days=10,
+            rescission_calendar_days=5,
+            rescission_holidays="US-NY",
+            confirms_agent_of_record=True,
+        ),
         effective_on=ON,
     ),
     vendor.ProductsListed(
@@ -185,17 +218,45 @@ EVENTS: tuple[Event, ...] = (
     a.AccountOpened(account="ACC-1", customer="alder-foods", vendor="lumen", aliases=(ALIAS,), effective_on=ON),
     a.AccountAliasAdded(account="ACC-1", alias=ALIAS, effective_on=ON),
     a.AccountAliasEnded(account="ACC-1", vendor="lumen", number="00-42 17", effective_on=ON),
-    a.AgentOfRecordDesignated(account="ACC-1", service="C-1/dia", agents=AGENTS, letter=LETTER, effective_on=ON),
+    a.AgentOfRecordDesignated(
+        account="ACC-1", service="C-1/dia", agents=AGENTS, letter=LETTER, letter_id="L-17", effective_on=ON
+    ),
     a.AgentOfRecordChangeProposed(**CHANGE, present_agents=FORMER, effective_on=ON),
     a.AgentOfRecordChangeRejected(
         account="ACC-1",
         service="C-1/dia",
         agents=AGENTS,
         present_agents=FORMER,
+        letter_id="L-17",
         rejected_because="not signed",
         effective_on=ON,
     ),
     a.AgentOfRecordChanged(**CHANGE, former_agents=FORMER, effective_on=ON),
+    a.AgentOfRecordChangeAccepted(
+        **CHANGE,
+        present_agents=FORMER,
+        rescindable_until=date(2026, 1, 19),
+        confirmed_by="lumen",
+        effective_on=ON,
+    ),
+    a.AgentOfRecordChangeRescinded(**OF_CHANGE, present_agents=FORMER, rescission=LETTER, effective_on=ON),
+    a.RescissionWindowClosed(**OF_CHANGE, confirmed_by="lumen", changes_on=date(2026, 2, 1), effective_on=ON),
+    a.AgentOfRecordChangeConfirmed(**OF_CHANGE, vendor="lumen", effective_on=ON),
+    a.AgentOfRecordChangeDeclined(
+        **OF_CHANGE,
+        former_agents=FORMER,
+        vendor="lumen",
+        changed_on=date(2026, 2, 1),
+        had_changed=True,
+        declined_because="the signer is unknown",
+        effective_on=ON,
+    ),
+    letter.AgentOfRecordLetterReceived(
+        letter_id="L-17", customer="alder-foods", stated=STATED, missing=("signer",), effective_on=ON
+    ),
+    letter.AgentOfRecordLetterSupplemented(
+        letter_id="L-17", customer="alder-foods", stated=STATED, missing=("agents",), effective_on=ON
+    ),
     agency.AgencyOfRecordLost(
         account="ACC-1", agency="brightstar", former_agency="zenith", letter=LETTER, effective_on=ON
     ),

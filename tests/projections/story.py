@@ -11,10 +11,15 @@ from domain.account import (
     Alias,
     ApproveAgentOfRecordChange,
     ChangeAgentOfRecord,
+    CloseRescissionWindow,
+    ConfirmAgentOfRecordChange,
+    DeclineAgentOfRecordChange,
     DesignateAgentOfRecord,
     EndAlias,
     OpenAccount,
     RejectAgentOfRecordChange,
+    RescindAgentOfRecordChange,
+    RescissionWindow,
     StaysUntilRenewal,
     Weighted,
 )
@@ -57,6 +62,7 @@ from domain.customer import (
     WinDeal,
     WithdrawRegistration,
 )
+from domain.letter import CompleteAgentOfRecordLetter, ReceiveAgentOfRecordLetter
 from domain.line_move import ApproveLineMove, ProposeLineMove, RejectLineMove
 from domain.message import Evidence, Recorded
 from domain.payout import (
@@ -271,6 +277,42 @@ ADJUSTMENTS: tuple[Steps, ...] = (
     ),
     said(RejectAdjustment(adjustment="ADJ-2", rejected_because="the portal was down"), by=BOB),
 )
+STRICT = VendorTerms(rescission_business_days=10, rescission_holidays="US-NY", confirms_agent_of_record=True)
+
+
+def by_letter(letter_id: str, agent: str, effective_on: date) -> ReceiveAgentOfRecordLetter:
+    window = RescissionWindow(vendor="zito", accepted_on=date(2026, 7, 30), until=date(2026, 8, 10))
+    return ReceiveAgentOfRecordLetter(
+        letter_id=letter_id,
+        customer="alder-foods",
+        accounts=("zito/1",),
+        agents=agents(agent),
+        effective_on=effective_on,
+        signer="customer:alder-foods",
+        signed_on=date(2026, 4, 20),
+        rescission_windows=(window,),
+    )
+
+
+LETTERS: tuple[Steps, ...] = (
+    RecruitAgent(agent="fir"),
+    RecruitAgent(agent="gorse"),
+    ContractVendor(vendor="zito", terms=STRICT),
+    OpenAccount(account="zito/1", customer="alder-foods", vendor="zito"),
+    by_letter("L-1", "gorse", date(2026, 1, 1)),
+    ReceiveAgentOfRecordLetter(letter_id="L-2", customer="alder-foods", accounts=("zito/1",)),
+    CompleteAgentOfRecordLetter(letter_id="L-2", signer="customer:alder-foods"),
+    by_letter("L-3", "fir", date(2026, 8, 1)),
+    said(RescindAgentOfRecordChange(account="zito/1"), letter=loa()),
+    by_letter("L-4", "fir", date(2026, 8, 1)),
+    said(CloseRescissionWindow(account="zito/1", letter_id="L-4"), on=date(2026, 8, 11)),
+    ConfirmAgentOfRecordChange(account="zito/1"),
+    ContractVendor(vendor="windstream", terms=VendorTerms(confirms_agent_of_record=True)),
+    OpenAccount(account="wind/1", customer="alder-foods", vendor="windstream"),
+    said(DesignateAgentOfRecord(account="wind/1", agents=agents("gorse"), effective_on=date(2026, 1, 1)), letter=loa()),
+    said(ChangeAgentOfRecord(account="wind/1", agents=agents("fir"), effective_on=date(2026, 9, 1)), letter=loa()),
+    DeclineAgentOfRecordChange(account="wind/1", declined_because="the signer is unknown."),
+)
 ELSEWHERE: tuple[Steps, ...] = (
     OpenAccount(account="lumen/2", customer="alder-foods", vendor="lumen"),
     said(
@@ -316,6 +358,7 @@ def story() -> Given:
         RIVALS,
         MOVES,
         HOLDS,
+        LETTERS,
     )
 
 

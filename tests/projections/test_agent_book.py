@@ -28,7 +28,7 @@ EXAMPLES = Path(__file__).parent.parent / "golden" / "examples" / "analyst.json"
 S04 = next(scenario for scenario in json.loads(EXAMPLES.read_text("utf-8")) if scenario["id"] == "S04")
 
 OPENED = OpenAccount(account=ACCOUNT, customer="alder-foods", vendor="lumen")
-ALWAYS = 2**62
+ALWAYS = 2**61
 
 
 def designate(*names: str, service: str | None = None, on: date = date(2025, 1, 1), signed: date | None = None) -> Step:
@@ -223,11 +223,13 @@ def test_book_and_ledger_never_disagree() -> None:
 def test_rows_do_not_depend_on_how_events_are_batched(size: int) -> None:
     log = story().log
     written = in_batches(log.events, size, agent_book.tables, agent_book.project)
-    assert [row.values for row in written] == book(log, agent_book).tables.content["agent_book"]
+    kept = book(log, agent_book).tables.content
+    for table in agent_book.tables:
+        assert [row.values for row in written if row.table == table.name] == kept[table.name]
 
 
 def test_a_row_says_whom_from_when_on_which_letter_and_until_when_commission_stays() -> None:
-    assert book(story().log, agent_book).tables.content["agent_book"] == [
+    assert rows(story()) == [
         (ACCOUNT, "", '[["harbor",1]]', date(2026, 1, 1), date(2025, 12, 15), None, 20, 0),
         (ACCOUNT, "", '[["summit",1]]', date(2026, 2, 1), date(2026, 1, 19), date(2027, 1, 1), 34, 0),
     ]

@@ -164,6 +164,50 @@ def test_an_account_its_customer_and_its_agents_read_who_was_agency_of_record() 
         ]
 
 
+def test_a_letter_reads_what_it_lacks_and_what_came_of_it() -> None:
+    assert told(STORY, "letter:L-2") == [
+        "Agent-of-record letter L-2 of alder-foods was received for zito/1; it is incomplete without an agent, an "
+        "effective date, a signer and the date of the signature.",
+        "Agent-of-record letter L-2 of alder-foods was supplemented; it is incomplete without an agent, an effective "
+        "date and the date of the signature.",
+    ]
+    accepted = (
+        "A change of the agent of record on zito/1 to fir from 2026-08-01 was accepted, on the letter signed "
+        "2026-04-20; the former agent may rescind it until 2026-08-10; it counts once zito has confirmed it."
+    )
+    received = "of alder-foods was received naming fir for zito/1; it is complete."
+    assert told(STORY, "letter:L-3") == [
+        f"Agent-of-record letter L-3 {received}",
+        accepted,
+        "The change of the agent of record on zito/1 to fir was rescinded, on the letter signed 2026-01-19; gorse "
+        "stays.",
+    ]
+    assert told(STORY, "letter:L-4") == [
+        f"Agent-of-record letter L-4 {received}",
+        accepted,
+        "The rescission window of the change of the agent of record on zito/1 to fir closed; from 2026-08-01 it "
+        "counts once zito has confirmed it.",
+        "The change of the agent of record on zito/1 to fir was confirmed by zito on 2026-08-11.",
+        "Agent of record on zito/1 changed from gorse to fir from 2026-08-01, on the letter signed 2026-04-20.",
+    ]
+
+
+def test_who_was_named_and_who_stays_read_that_the_vendor_declined() -> None:
+    declined = (
+        "The change of the agent of record on wind/1 to fir from 2026-09-01 was declined by windstream: the signer "
+        "is unknown; gorse stays."
+    )
+    for participant in ("agent:fir", "agent:gorse", "account:wind/1", "customer:alder-foods"):
+        assert declined in told(STORY, participant)
+
+
+def test_a_vendor_reads_what_its_terms_say_of_changes_of_the_agent_of_record() -> None:
+    assert told(STORY, "vendor:zito")[0].endswith(
+        "; the former agent may rescind a change within 10 business days (US-NY); a change counts once it has "
+        "confirmed it."
+    )
+
+
 def test_a_vendor_reads_that_its_agreement_ended_and_was_resumed() -> None:
     assert [said for said in told(STORY, "vendor:lumen") if said.startswith("The agreement")] == [
         "The agreement of lumen with the house ended on 2026-09-15; commission is paid on.",
@@ -279,7 +323,7 @@ def test_a_vendor_reads_its_terms_and_how_deals_with_it_ended() -> None:
 
 
 def test_the_opened_days_are_the_houses_own_history() -> None:
-    days = ("2026-01-05", "2026-04-27", "2026-07-27", "2026-07-30")
+    days = ("2026-01-05", "2026-04-27", "2026-07-27", "2026-07-30", "2026-08-11")
     assert told(STORY, "house") == [f"The day {day} was opened." for day in days]
 
 
