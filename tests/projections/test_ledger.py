@@ -16,7 +16,12 @@ from domain import months
 from domain.account import (
     ApproveAgentOfRecordChange,
     ChangeAgentOfRecord,
+    CloseRescissionWindow,
+    ConfirmAgentOfRecordChange,
+    DeclineAgentOfRecordChange,
     DesignateAgentOfRecord,
+    RescindAgentOfRecordChange,
+    RescissionWindow,
     StaysUntilRenewal,
     Weighted,
 )
@@ -32,6 +37,7 @@ from domain.contract import (
     RepriceService,
     SignContract,
 )
+from domain.letter import ReceiveAgentOfRecordLetter
 from domain.money import half_away
 from domain.plan import (
     CHARGE_KINDS,
@@ -54,11 +60,11 @@ from domain.plan import (
     SignedOrRenewedFrom,
 )
 from domain.rating.expected import expected_zeros
-from domain.vendor import EndVendorAgreement, ResumeVendorAgreement
+from domain.vendor import ContractVendor, EndVendorAgreement, ResumeVendorAgreement, VendorTerms
 from domain.vendor_statement import ReceiveStatement, StatementLine
 from projections.ledger import CASH_KIND, PAYER_ROLE, book_name
 from tests.projections.story import book
-from tests.spec import ALDER_FOODS, BOB, LUMEN, Step, Steps, account, agent, designated, given, letter, plan, said
+from tests.spec import ALDER_FOODS, BOB, DAY, LUMEN, Step, Steps, account, agent, designated, given, letter, plan, said
 
 # -- asking
 
@@ -901,3 +907,87 @@ def test_given_an_agreement_resumed_then_what_waited_from_then_on_is_posted() ->
     assert asked.posted_last() == {"2026-02": {"harbor": 80_00, "house": 20_00, "suspense": -100_00}}
     why = "the agreement of lumen ended on 2026-01-01, without evergreen"
     assert only(asked.zeros("agent:harbor", "2026-01")) == why
+
+
+# -- while a change of the agent of record waits
+
+
+def waits(terms: VendorTerms, *after: Steps) -> Asked:
+    """Harbor's account; Delta is named from January, and January's line has come."""
+    lumen = ContractVendor(vendor="lumen", statement_lag_months=1, terms=terms)
+    named = ReceiveAgentOfRecordLetter(
+        letter_id="L-1",
+        customer="alder-foods",
+        accounts=("ACC-1",),
+        agents=(Weighted(agent="delta"),),
+        effective_on=date(2026, 1, 1),
+        signer="alder-foods:cfo",
+        signed_on=date(2026, 1, 3),
+        rescission_windows=(RescissionWindow(vendor="lumen", accepted_on=DAY, until=date(2026, 1, 20)),),
+    )
+    sellers = (SELLER, agent("harbor", plan="seller"), agent("delta", plan="seller"))
+    return told(lumen, ALDER_FOODS, sellers, ACCOUNT, named, statement("2026-02", line()), *after)
+
+
+CLOSED = said(CloseRescissionWindow(account="ACC-1", letter_id="L-1"), on=date(2026, 1, 21))
+HARBORS, DELTAS = {"harbor": 80_00, "house": 20_00}, {"delta": 80_00, "house": 20_00}
+
+
+def test_given_a_rescission_window_then_the_former_agent_is_paid_and_the_new_one_reads_until_when() -> None:
+    asked = waits(VendorTerms(rescission_business_days=10))
+
+    assert asked.shares("2026-01") == HARBORS
+    expected = "agent of record from 2026-01-01 inside the rescission window until 2026-01-20"
+    assert only(asked.zeros("agent:delta", "2026-01")) == expected
+
+
+def test_given_a_window_that_closed_then_the_change_is_posted_as_the_letter_said() -> None:
+    asked = waits(VendorTerms(rescission_business_days=10), CLOSED)
+
+    assert asked.posted_last() == {"2026-01": {"harbor": -80_00, "delta": 80_00}}
+    assert asked.zeros("agent:delta", "2026-01") == []
+
+
+def test_given_a_rescission_then_nothing_was_ever_posted_to_the_new_agent() -> None:
+    rescinded = said(RescindAgentOfRecordChange(account="ACC-1"), letter=letter(date(2026, 1, 5)))
+
+    asked = waits(VendorTerms(rescission_business_days=10), rescinded, CLOSED)
+
+    assert asked.shares("2026-01") == HARBORS
+    assert asked.zeros("agent:delta", "2026-01") == []
+
+
+def test_given_a_vendor_that_confirms_then_the_new_agent_reads_that_it_has_not_yet() -> None:
+    terms = VendorTerms(confirms_agent_of_record=True)
+
+    asked = waits(terms)
+
+    assert asked.shares("2026-01") == HARBORS
+    expected = "agent of record from 2026-01-01 once lumen has confirmed it"
+    assert only(asked.zeros("agent:delta", "2026-01")) == expected
+    assert waits(terms, ConfirmAgentOfRecordChange(account="ACC-1")).shares("2026-01") == DELTAS
+
+
+def test_given_both_then_after_the_window_the_new_agent_waits_for_the_vendor() -> None:
+    asked = waits(VendorTerms(rescission_business_days=10, confirms_agent_of_record=True), CLOSED)
+
+    assert asked.shares("2026-01") == HARBORS
+    expected = "agent of record from 2026-01-01 once lumen has confirmed it"
+    assert only(asked.zeros("agent:delta", "2026-01")) == expected
+
+
+def test_given_a_change_that_waits_for_approval_then_the_new_agent_reads_that() -> None:
+    asked = told(PEOPLE, ACCOUNT, ChangeAgentOfRecord(account="ACC-1", agents=(Weighted(agent="delta"),),
+                 effective_on=date(2026, 1, 1)), statement("2026-02", line()))  # fmt: skip
+
+    expected = "agent of record from 2026-01-01 once a second principal has approved it"
+    assert only(asked.zeros("agent:delta", "2026-01")) == expected
+
+
+def test_given_a_change_that_the_vendor_declines_after_it_counted_then_its_months_go_back() -> None:
+    decline = DeclineAgentOfRecordChange(account="ACC-1", declined_because="the signer is unknown")
+    declined = said(decline, by=BOB, letter=letter(date(2026, 1, 5), signer="lumen:desk"))
+
+    asked = waits(VendorTerms(), declined)
+
+    assert asked.posted_last() == {"2026-01": {"harbor": 80_00, "delta": -80_00}}

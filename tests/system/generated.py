@@ -18,9 +18,12 @@ from domain.account import (
     Alias,
     ApproveAgentOfRecordChange,
     ChangeAgentOfRecord,
+    ConfirmAgentOfRecordChange,
+    DeclineAgentOfRecordChange,
     DesignateAgentOfRecord,
     EndAlias,
     OpenAccount,
+    RescindAgentOfRecordChange,
     StaysUntilRenewal,
     Weighted,
 )
@@ -52,6 +55,7 @@ from domain.contract import (
     SignContract,
 )
 from domain.customer import OnboardCustomer
+from domain.letter import CompleteAgentOfRecordLetter, ReceiveAgentOfRecordLetter
 from domain.message import Actor, Command, Evidence, Issued, Recorded
 from domain.money import half_away
 from domain.payout import (
@@ -82,7 +86,14 @@ from domain.plan import (
 )
 from domain.receipt import ReceiveMoney
 from domain.suspense import ApprovePlacement, LineOf, ProposePlacement
-from domain.vendor import ContractVendor, EndVendorAgreement, ListProducts, Product, ResumeVendorAgreement
+from domain.vendor import (
+    ContractVendor,
+    EndVendorAgreement,
+    ListProducts,
+    Product,
+    ResumeVendorAgreement,
+    VendorTerms,
+)
 from domain.vendor_statement import ReceiveStatement, StatementLine
 from services.simulation import Simulation
 
@@ -119,11 +130,14 @@ class Now:
     pay_runs: int = 0
     adjustments: int = 0
     open_pay_run: str = ""
+    letters: int = 0
+    days: int = 0
+    """How many days of the month have passed after the fifteenth."""
     versions: dict[str, int] = field(default_factory=lambda: {"seller": 2, "upline": 1})
 
     @property
     def today(self) -> date:
-        return day(self.month, 15)
+        return day(self.month, 15) + timedelta(self.days)
 
 
 Given = tuple[Command, Actor, Evidence | None]
@@ -143,6 +157,7 @@ class MonthsPass:
 
     def commands(self, now: Now) -> Iterator[Given]:
         now.month += self.count
+        now.days = 0
         yield by_ann(OpenDay(date=now.today))
 
 
@@ -273,6 +288,73 @@ class Reinstated:
 
     def commands(self, now: Now) -> Iterator[Given]:
         yield by_ann(ReinstateAgent(agent=self.agent))
+
+
+@dataclass(frozen=True)
+class SignedLetter:
+    """A letter with an id of its own; what is left out of it comes in a second command, if at all."""
+
+    accounts: tuple[str, ...]
+    agents: tuple[tuple[str, int], ...]
+    month: int
+    signed: int
+    service: str | None = None
+    incomplete: bool = False
+    approved: bool = True
+
+    def commands(self, now: Now) -> Iterator[Given]:
+        now.letters += 1
+        letter_id = f"L-{now.letters}"
+        word = {"signer": "customer:cfo", "signed_on": day(self.month, 20) - timedelta(self.signed)}
+        yield by_ann(
+            ReceiveAgentOfRecordLetter(
+                letter_id=letter_id,
+                customer="alder",
+                accounts=self.accounts,
+                service=self.service,
+                agents=tuple(Weighted(agent=agent, weight=weight) for agent, weight in self.agents),
+                effective_on=day(self.month),
+                **({} if self.incomplete else word),
+            )
+        )
+        if self.incomplete:
+            yield by_ann(CompleteAgentOfRecordLetter(letter_id=letter_id, **word))
+        if self.approved:
+            for account in self.accounts:
+                change = ApproveAgentOfRecordChange(account=account, service=self.service, letter_id=letter_id)
+                yield by_bob(change)
+
+
+@dataclass(frozen=True)
+class Answered:
+    """The customer rescinds a change, or the vendor confirms or declines it; the last letter's, or that of none."""
+
+    account: str
+    answer: str
+    service: str | None
+    by_letter: bool
+
+    def commands(self, now: Now) -> Iterator[Given]:
+        letter_id = f"L-{now.letters}" if self.by_letter and now.letters else None
+        of: dict[str, Any] = {"account": self.account, "service": self.service, "letter_id": letter_id}
+        word = Evidence(signer="customer:cfo", signed_on=now.today)
+        if self.answer == "rescind":
+            yield by_ann(RescindAgentOfRecordChange(**of), word)
+        elif self.answer == "confirm":
+            yield by_ann(ConfirmAgentOfRecordChange(**of))
+        else:
+            yield DeclineAgentOfRecordChange(**of, declined_because="the signer is unknown"), BOB, word
+
+
+@dataclass(frozen=True)
+class DaysPass:
+    """Into the next month or the same: a window may close between two months."""
+
+    count: int
+
+    def commands(self, now: Now) -> Iterator[Given]:
+        now.days += self.count
+        yield by_ann(OpenDay(date=now.today))
 
 
 @dataclass(frozen=True)
@@ -566,6 +648,9 @@ Happening = (
     | Terminated
     | Suspended
     | Reinstated
+    | SignedLetter
+    | Answered
+    | DaysPass
     | AgencyMoved
     | AgreementEnded
     | AgreementResumed
@@ -607,7 +692,10 @@ def beginning() -> Iterator[Given]:
     """
     yield by_ann(OpenDay(date=day(0, 15)))
     for vendor, lag in (("lumen", 1), ("zito", 0)):
-        yield by_ann(ContractVendor(vendor=vendor, statement_lag_months=lag))
+        # zito's terms make a change wait: five calendar days to rescind it, and its own confirmation
+        strict = VendorTerms(rescission_calendar_days=5, confirms_agent_of_record=True)
+        terms = strict if vendor == "zito" else VendorTerms()
+        yield by_ann(ContractVendor(vendor=vendor, statement_lag_months=lag, terms=terms))
         listed = (Product(product="dia", category="internet"), Product(product="ucaas", category="voice"))
         yield by_ann(ListProducts(vendor=vendor, products=listed))
     override = Override(
@@ -825,6 +913,23 @@ _LINE_PLACED = st.builds(
     month=_maybe(_MONTH),
     keep_alias=st.booleans(),
 )
+_SIGNED_LETTER = st.builds(
+    SignedLetter,
+    accounts=st.sampled_from((("A-1",), ("A-2",), ("A-2",), ("A-1", "A-2"))),
+    agents=_NAMED,
+    month=_MONTH,
+    signed=st.integers(0, 3),
+    service=_maybe(st.just("dia")),
+    incomplete=st.sampled_from((False, False, True)),
+    approved=st.booleans(),
+)
+_ANSWERED = st.builds(
+    Answered,
+    st.sampled_from(("A-1", "A-2", "A-2")),
+    st.sampled_from(("rescind", "confirm", "confirm", "decline")),
+    _maybe(st.just("dia")),
+    st.booleans(),
+)
 _AGENCY_MOVED = st.builds(
     AgencyMoved,
     st.sampled_from((("A-1",), ("A-1",), ("A-2",), ("A-1", "A-2"))),
@@ -853,6 +958,10 @@ HAPPENINGS: st.SearchStrategy[Happening] = st.one_of(
     st.builds(Reinstated, _AGENT),
     _AGENCY_MOVED,
     _AGENCY_MOVED,
+    _SIGNED_LETTER,
+    _SIGNED_LETTER,
+    _ANSWERED,
+    st.builds(DaysPass, st.sampled_from((4, 5, 6, 10))),
     st.builds(AgreementEnded, _VENDOR, st.sampled_from((False, False, True)), _DAY),
     st.builds(AgreementResumed, _VENDOR, _DAY),
     _PLACEMENT,
