@@ -62,6 +62,11 @@ class StatementSource:
         return self._found.supplier
 
     @property
+    def columns_not_read(self) -> list[str]:
+        """Headers of the file that the mapping does not name, in their order."""
+        return self._found.columns_not_read
+
+    @property
     def line_count(self) -> int:
         return self._found.total.lines
 

@@ -85,6 +85,7 @@ class Found:
     month_place: str = ""
     """Where the first line with a month stands; and the first with the supplier."""
     supplier_place: str = ""
+    columns_not_read: list[str] = field(default_factory=list)
     total: Sum = field(default_factory=Sum)
 
 
@@ -131,6 +132,7 @@ class Table:
             begins = rows.line_num + 1
             width, offset, template = self._width, self.offset, self._template
             columns = [(column.field, column.at, column.memo) for column in self._read_columns]
+            chunk = self._chunk
             for cells in rows:
                 number, begins = begins, rows.line_num + 1
                 # the usual line costs a copy and a look into a memo for each column; all else raises Unusual
@@ -147,9 +149,10 @@ class Table:
                     line = self._unusual(number, cells)
                     if not line:
                         continue
-                self._chunk.append(line)
-                if len(self._chunk) == LINES_PER_EVENT:
+                chunk.append(line)
+                if len(chunk) == LINES_PER_EVENT:
                     yield self._counted_chunk()
+                    chunk = self._chunk
         except csv.Error as error:
             self.found.faults.add(f"{self.place(begins)} is not CSV: {error}; the file may be cut off")
             return
@@ -193,6 +196,8 @@ class Table:
         if any(headers not in found for _, headers in wanted):
             return False
         self._width = len(cells)
+        others = (cell.strip() for at, cell in enumerate(cells) if at not in found.values())
+        self.found.columns_not_read += [cell for cell in others if cell and cell not in self.found.columns_not_read]
         self._template = {
             name: StatementLine.model_fields[name].default for name in ("charge_kind", "line_type", "month_basis")
         }

@@ -22,7 +22,7 @@ from domain.vendor_statement import StatementLine
 
 Read = Callable[[str], Any]
 
-REMEMBERED = 50_000
+REMEMBERED = 100_000
 LONGEST_REMEMBERED = 200
 
 

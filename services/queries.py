@@ -8,8 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from fractions import Fraction
+from itertools import groupby
 from typing import Any, NamedTuple
 
+import orjson
 import psycopg
 from psycopg import sql
 from psycopg.rows import class_row
@@ -200,6 +202,20 @@ class Queries:
             for position, fact in self.facts.account(account_no, 2**62):
                 account.learn(position, fact)
         return account
+
+    def contracts_of(self, account_nos: Sequence[int]) -> Iterator[AccountFacts]:
+        """Accounts with their services and contracts, and nothing else that is known of them."""
+        statement = sql.SQL(
+            "SELECT account_no, position, body FROM {} WHERE account_no = ANY(%s) "
+            "AND split_part(body, '\"', 2) = ANY(%s) ORDER BY account_no, position, seq"
+        ).format(self._table("facts"))
+        tags = ["account", "service", "active", "renewed", "off"]
+        rows = self.connection.execute(statement, (list(account_nos), tags))
+        for account_no, group in groupby(rows, key=lambda row: row[0]):
+            account = AccountFacts(account_no)
+            for _, position, body in group:
+                account.learn(position, orjson.loads(body))
+            yield account
 
     def account_no(self, account: str) -> int:
         """Raises NotFound."""

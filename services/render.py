@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from adapters.statement_faults import StatementFaults
+from adapters.statement_faults import SHOWN_FAULTS, StatementFaults
 from adapters.statement_values import counted
 from domain.money import show
 from services.queries import Balance, Explained
@@ -181,8 +181,12 @@ def checked(data: Mapping[str, Any]) -> None:
         say(f"  {counted(part['lines'], 'line')}, {show(part['amount_minor'], currency)} {currency}, {words}")
     for note in data["notes"]:
         say(f"  note: {note}")
-    for warning in data["warnings"]:
+    if data["columns_not_read"]:
+        say(f"  note: columns that are not read: {', '.join(data['columns_not_read'])}")
+    for warning in [*data["warnings"], *data["beyond_contracts"][:SHOWN_FAULTS]]:
         say(f"  look: {warning}")
+    if (more := len(data["beyond_contracts"]) - SHOWN_FAULTS) > 0:
+        say(f"  look: … and {more:,} more lines beyond their contracts")
     numbers = [
         {**row, "likely": "; ".join(f"{one['account']} ({one['why']})" for one in row["likely"])}
         for row in data["suspense"]["numbers"]

@@ -4,10 +4,10 @@ The file is read as the import reads it, the command is decided as it would be, 
 would learn it. Memory stays flat: of the numbers that no account answers to, only the first ones are kept.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from adapters.statement_faults import StatementFaults
 from adapters.statement_file import StatementSource
@@ -16,6 +16,7 @@ from domain import months
 from domain.ids import alike, vendor_stream
 from domain.message import Actor, Refused
 from domain.money import half_away
+from domain.rating.facts import AccountFacts
 from domain.vendor import VendorContracted, contracted
 from domain.vendor_statement import LINES_PER_EVENT, Counted, Months, PlainLine
 from projections import facts
@@ -25,6 +26,7 @@ from services.suspense import Desk, Likely
 
 NUMBERS_KEPT = 200
 """How many numbers that mean no account are listed, each with its likely accounts; the others are only counted."""
+ACCOUNTS_AT_ONCE = 5_000
 REMEMBERED = 100_000
 """How many looked-up numbers are remembered before all are forgotten."""
 
@@ -51,6 +53,8 @@ class Checked:
     more_faults: int = 0
     refused: Refused | None = None
     warnings: list[str] = field(default_factory=list)
+    beyond_contracts: list[tuple[int, str]] = field(default_factory=list)
+    """Lines of months before an account's contract or after its last service, the first and last of each account."""
     again: bool = False
     matched_lines: int = 0
     matched_exact_minor: Decimal = Decimal(0)
@@ -79,6 +83,7 @@ def check_statement(
     if not checked.faults and checked.refused is None:
         _decide(house, source, wanted, actor, contract.currency, checked)
     _warn(source, wanted, checked)
+    checked.beyond_contracts = sorted(finder.beyond_contracts())
     return checked
 
 
@@ -115,6 +120,37 @@ def _looks_like(name: str, vendor: str) -> bool:
     return one.startswith(other) or other.startswith(one)
 
 
+class _Spanned(NamedTuple):
+    """The first and the last service month of an account's lines in the file, each with a line of it."""
+
+    first_month: int
+    first_line: int
+    last_month: int
+    last_line: int
+
+    @classmethod
+    def of(cls, month: int, line: int) -> "_Spanned":
+        return cls(month, line, month, line)
+
+    def and_of(self, month: int, line: int) -> "_Spanned":
+        if month < self.first_month:
+            return self._replace(first_month=month, first_line=line)
+        return self._replace(last_month=month, last_line=line) if month > self.last_month else self
+
+    def beyond(self, account: AccountFacts) -> Iterator[tuple[int, str]]:
+        services, of = account.services.values(), f"of account {account.account}"
+        signed = min((term.on for service in services for term in service.terms), default=None)
+        if signed is not None and self.first_month < months.number_of(signed):
+            words = f"service month {months.text(self.first_month)} {of} is before its contract"
+            yield self.first_line, f"line {self.first_line}: {words}, signed on {signed}"
+        ended = [service.disconnected[0].on for service in services if service.disconnected]
+        if ended and len(ended) == len(services) and self.last_month > months.number_of(max(ended)):
+            words = (
+                f"service month {months.text(self.last_month)} of account {account.account} is after its last service"
+            )
+            yield self.last_line, f"line {self.last_line}: {words}, disconnected on {max(ended)}"
+
+
 class _Finder:
     """Where each line would go, looked up once for each number and month."""
 
@@ -123,7 +159,9 @@ class _Finder:
         self.checked = checked
         queries = house.queries()
         self.state = PgTables(queries.connection, house.database.book, facts.tables)
+        self.queries = queries
         self.desk = Desk(queries, queries.ledger_position())
+        self._months: dict[int, _Spanned] = {}
         self._found: dict[Any, Waiting | None] = {}
 
     def find(self, chunk: list[PlainLine], statement_month: str) -> None:
@@ -157,9 +195,22 @@ class _Finder:
             self.checked.refused = of.unlikely(line["line"], month)
         number = line["account"]
         found = facts.resolve(self.state, self.vendor, number, months.number(statement_month), months.number(month))
-        waiting = None if found.account_no is not None else self._waiting(number, found)
+        waiting = None
+        if found.account_no is None:
+            waiting = self._waiting(number, found)
+        elif spanned := self._months.get(found.account_no):
+            self._months[found.account_no] = spanned.and_of(months.number(month), line["line"])
+        else:
+            self._months[found.account_no] = _Spanned.of(months.number(month), line["line"])
         self._found[key] = waiting
         return waiting
+
+    def beyond_contracts(self) -> Iterator[tuple[int, str]]:
+        """Lines whose month no contract of their account reaches, each with a sentence."""
+        accounts = sorted(self._months)
+        for start in range(0, len(accounts), ACCOUNTS_AT_ONCE):
+            for account in self.queries.contracts_of(accounts[start : start + ACCOUNTS_AT_ONCE]):
+                yield from self._months[account.account_no].beyond(account)
 
     def _waiting(self, number: str, found: facts.Found) -> Waiting:
         kept = self.checked.waiting
@@ -195,9 +246,11 @@ def as_data(checked: Checked, source: StatementSource, wanted: Wanted) -> Mappin
         "more_faults": checked.more_faults,
         "refused": refused,
         "warnings": checked.warnings,
+        "beyond_contracts": [sentence for _, sentence in checked.beyond_contracts],
         "notes": source.notes,
         "statement_month": source.statement_month,
         "supplier": source.supplier_name,
+        "columns_not_read": source.columns_not_read,
         "lines": source.line_count,
         "total_minor": source.total_minor,
         "stated_total_minor": source.stated_total_minor,

@@ -94,6 +94,12 @@ def test_an_exact_header_wins_over_one_that_only_looks_like_it(tmp_path: Path) -
     assert file.column("account") == ["B"]
 
 
+def test_columns_that_nobody_reads_are_told(tmp_path: Path) -> None:
+    file = File(tmp_path, mapping(tmp_path, SMALL), "Region,Acct No,Comm,, Remarks \nx,A,1,,\n")
+
+    assert (file.column("account"), file.source.columns_not_read) == (["A"], ["Region", "Remarks"])
+
+
 def test_headers_below_a_title_are_found_where_the_mapping_says(tmp_path: Path) -> None:
     text = 'Lumen Technologies,,\n"Commission,\nFebruary",,\n\nAccount Number,Comm\nA,1\nB,2\n'
 

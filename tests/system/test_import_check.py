@@ -13,8 +13,9 @@ from adapters.settings import Settings
 from adapters.statement_file import open_statement
 from adapters.statement_mapping import PUBLISHED, FileMapping
 from domain.account import AddAlias, Alias, EndAlias, OpenAccount
+from domain.contract import ActivateService, AssignService, DisconnectService, OrderService, SignContract
 from domain.customer import OnboardCustomer
-from domain.message import Issued
+from domain.message import Command, Issued
 from domain.vendor import VendorUnknown
 from domain.vendor_statement import ControlTotalWrong, ServiceMonthUnlikely, StatementAlreadyReceived
 from services.house import House
@@ -24,6 +25,10 @@ from tests.spec import ANN, BOB, DAY, LUMEN, actor
 from tests.system.program import Program
 
 HEADER = "Commission Run Month,Imported Supplier Name,Supplier ID,Commission Amount\n"
+USAGE_HEADER = "\ufeff" + HEADER.replace("\n", ",Usage\n")
+USAGE = FileMapping.model_validate(
+    {"columns": {**PUBLISHED.columns.model_dump(exclude_none=True), "service_month": "Usage"}}
+)
 BOOK = (
     *LUMEN,
     OnboardCustomer(customer="alder"),
@@ -147,15 +152,42 @@ def test_a_number_that_was_received_and_a_file_that_was_imported_are_told(house:
 
 
 def test_a_service_month_that_has_not_come_is_told_with_its_line(house: House, tmp_path: Path) -> None:
-    mapping = FileMapping.model_validate(
-        {"columns": {**PUBLISHED.columns.model_dump(exclude_none=True), "service_month": "Usage"}}
-    )
-    header = "\ufeff" + HEADER.replace("\n", ",Usage\n")
+    rows = "2026-02,L,A,1,2026-03\n2026-02,L,A,1,2026-04\n"
 
-    checked = check(house, tmp_path, f"{header}2026-02,L,A,1,2026-03\n2026-02,L,A,1,2026-04\n", mapping)
+    checked = check(house, tmp_path, USAGE_HEADER + rows, USAGE)
 
     assert isinstance(checked.refused, ServiceMonthUnlikely)
     assert "line 3: service month 2026-04 is more than a month after" in str(checked.refused)
+
+
+def test_lines_beyond_the_dates_of_a_contract_are_told_with_their_line(house: House, tmp_path: Path) -> None:
+    """Of two services the one that ends last counts."""
+    steps: tuple[Command, ...] = (
+        SignContract(contract="C-1", customer="alder", vendor="lumen", effective_on=date(2026, 1, 10)),
+        *(
+            command
+            for service, ended in (("S-1", date(2026, 2, 3)), ("S-2", date(2026, 3, 15)))
+            for command in (
+                OrderService(contract="C-1", service=service, mrc_minor=100, effective_on=date(2026, 1, 10)),
+                AssignService(contract="C-1", service=service, account="north", effective_on=date(2026, 1, 10)),
+                ActivateService(contract="C-1", service=service, effective_on=date(2026, 1, 20)),
+                DisconnectService(contract="C-1", service=service, effective_on=ended),
+            )
+        ),
+    )
+    for number, command in enumerate(steps):
+        house.handle(Issued(f"contract-{number}", actor(ANN), command))
+    months = ("2026-01", "2025-12", "2026-03", "2026-04")
+    rows = "".join(f"2026-05,Lumen,0047-2291,1,{month}\n" for month in months)
+
+    checked = check(house, tmp_path, USAGE_HEADER + rows, USAGE)
+
+    assert (checked.exit_code, checked.matched_lines) == (0, 4)
+    assert [sentence for _, sentence in checked.beyond_contracts] == [
+        "line 3: service month 2025-12 of account north is before its contract, signed on 2026-01-10",
+        "line 5: service month 2026-04 of account north is after its last service, disconnected on 2026-03-15",
+    ]
+    assert not check(house, tmp_path, USAGE_HEADER + rows.splitlines(keepends=True)[0], USAGE).beyond_contracts
 
 
 @pytest.mark.parametrize("name", ["Lumen", "LUMEN Technologies", "lumen, inc."])
