@@ -147,7 +147,7 @@ class Database:
         state = error.sqlstate or ""
         if not state:
             lost = isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
-            return DatabaseUnavailable(f"{self.where} cannot be reached: {_one_line(error)}") if lost else None
+            return _unreachable(f"{self.where} cannot be reached", error) if lost else None
         for states, waits_for, advice in _PASSING_FAULTS:
             if state.startswith(states):
                 return DatabaseUnavailable(f"{self.where} says: {error.diag.message_primary}; {advice}", waits_for)
@@ -187,7 +187,7 @@ class Database:
 
     def _why(self, role: Role, error: psycopg.OperationalError) -> DatabaseUnavailable:
         """libpq gives no SQLSTATE for a connection that fails, so ask the server, as owner, what is missing."""
-        unreachable = DatabaseUnavailable(f"cannot connect to {self.where}: {' '.join(str(error).split())}")
+        unreachable = _unreachable(f"cannot connect to {self.where}", error)
         if role == "owner":
             return unreachable
         with self.connect("owner", autocommit=True) as connection:
@@ -212,12 +212,19 @@ class Database:
         )
 
 
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+def _unreachable(sentence: str, error: Exception) -> DatabaseUnavailable:
+    reason = " ".join(str(error).split())
+    if NO_ROOM in reason:
+        return DatabaseUnavailable(f"{sentence}: {reason}; {_DISK_FULL}", ROOM)
+    return DatabaseUnavailable(f"{sentence}: {reason}")
 
 
+NO_ROOM = "No space left on device"
+"""What a server says that cannot even let anybody in; it gives no SQLSTATE then."""
+ROOM = "room on its disk"
+_DISK_FULL = "its disk is full: make room there, then try again; nothing recorded is lost"
 _PASSING_FAULTS = (
-    ("53100", "room on its disk", "its disk is full: make room there, then try again; nothing recorded is lost"),
+    ("53100", ROOM, _DISK_FULL),
     ("53200", "memory", "it is out of memory: give it more, then try again; nothing recorded is lost"),
     ("53300", "a free connection", "it has no connection left: close some or raise max_connections, then try again"),
     ("53", "its resources", "raise what is limited there, then try again; nothing recorded is lost"),

@@ -25,6 +25,8 @@ from domain.message import TOPICS, Event, Recorded, state_with
 
 RECONNECTS = 5
 """How often an append or a read is tried again after its connection broke."""
+PATIENCE_SECONDS = 10
+"""How long an append or a read waits for a server that is away; a restart takes less."""
 POOL_SIZE = 4
 LIBRARY_FAULTS = (InterfaceError, OperationalError, InternalError)
 """As the library calls what befalls the server or the way to it; a server that only reads is an internal error."""
@@ -39,7 +41,7 @@ class House(Application[str]):
 
     name = "house"
 
-    def __init__(self, database: Database, role: Role = "writer") -> None:
+    def __init__(self, database: Database, role: Role = "writer", patience_seconds: int = PATIENCE_SECONDS) -> None:
         super().__init__(
             {
                 "PERSISTENCE_MODULE": "adapters.recorder:HouseFactory",
@@ -50,6 +52,7 @@ class House(Application[str]):
                 "POSTGRES_SCHEMA": database.house,
                 "POSTGRES_CONNINFO": database.conninfo(role),
                 "POSTGRES_POOL_SIZE": str(POOL_SIZE),
+                "POSTGRES_CONNECT_TIMEOUT": str(patience_seconds),
                 # the conninfo says all this; the library wants to see it said
                 **dict.fromkeys(("POSTGRES_DBNAME", "POSTGRES_HOST", "POSTGRES_USER", "POSTGRES_PASSWORD"), ""),
             }
@@ -59,14 +62,15 @@ class House(Application[str]):
 class PostgresLog:
     """The house's log, for the threads of one process. Raises DatabaseUnavailable where the database is gone."""
 
-    def __init__(self, database: Database, role: Role = "writer") -> None:
+    def __init__(self, database: Database, role: Role = "writer", patience_seconds: int = PATIENCE_SECONDS) -> None:
         """Raises DatabaseUnavailable, InitNeeded."""
         database.check(role)
         self.database = database
-        self.house = House(database, role)
+        self.house = House(database, role, patience_seconds)
         self.recorder = cast(HouseRecorder, self.house.recorder)
         # with its one connection ready the pool does not open a second one; taking turns on two costs a third
-        self.recorder.datastore.pool.open(wait=True)
+        with database.faults_explained():
+            self.recorder.datastore.pool.open(wait=True, timeout=patience_seconds)
         self.mapper = cast(HouseMapper, self.house.mapper)
 
     def close(self) -> None:

@@ -317,7 +317,8 @@ class Projectors:
         self.schema = schema or database.book
         self.names = tuple(names)
         self._connect()
-        prepare(self.connection, self.schema, self.names)
+        with database.faults_explained():
+            prepare(self.connection, self.schema, self.names)
 
     def _connect(self) -> None:
         self.connection = self.database.connect("projector")

@@ -6,9 +6,11 @@ Every event of a statement says how many there are, so the first can only be wri
 The spool has no name: killed at any point, nothing is left of it.
 """
 
+import errno
 import tempfile
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from decimal import Decimal
 from itertools import chain
 from types import TracebackType
@@ -54,6 +56,23 @@ def encode(value: Any) -> bytes:
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
 
+class NoRoomForLines(Exception):
+    """This machine's own disk cannot hold a file's lines for the while. The message says which folder is meant."""
+
+
+@contextmanager
+def _room_explained() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        folder = tempfile.gettempdir()
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise NoRoomForLines(
+            f"{folder} has no room for the lines of a file: make room there or set TMPDIR, then import again"
+        ) from error
+
+
 class Spool:
     """Encoded lists of lines, each an event's worth, in the order in which they were added."""
 
@@ -65,12 +84,14 @@ class Spool:
         return len(self._sizes)
 
     def __iter__(self) -> Iterator[bytes]:
-        self._file.seek(0)
+        with _room_explained():  # what was kept back until now is written first
+            self._file.seek(0)
         for size in self._sizes:
             yield self._file.read(size)
 
     def add(self, encoded: bytes) -> None:
-        self._file.write(encoded)
+        with _room_explained():
+            self._file.write(encoded)
         self._sizes.append(len(encoded))
 
     def __enter__(self) -> Self:
@@ -79,7 +100,8 @@ class Spool:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
+        with suppress(OSError):  # what could not be written is not wanted any more
+            self._file.close()
 
 
 class SpooledStatement:

@@ -22,6 +22,7 @@ from adapters.projectors import NAMES, Poison, RebuildNeeded
 from adapters.rebuild import RebuildFailed, RebuildRunning
 from adapters.rebuild import rebuild as rebuild_projection
 from adapters.settings import Settings, SettingsWrong
+from adapters.spool import NoRoomForLines
 from adapters.statement_faults import StatementFaults
 from adapters.statement_mapping import FileMapping
 from adapters.verify import verify as verify_book
@@ -542,7 +543,7 @@ def party_list(json: Json = False) -> None:
 
 
 USAGE_FAULTS = (WrongUsage, FileFault, StatementFaults, SettingsWrong, NotFound)
-FAILURES = (DatabaseUnavailable, Poison, RebuildNeeded, RebuildFailed, RebuildRunning, Mismatch)
+FAILURES = (DatabaseUnavailable, NoRoomForLines, Poison, RebuildNeeded, RebuildFailed, RebuildRunning, Mismatch)
 
 
 def main() -> None:

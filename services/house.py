@@ -11,7 +11,7 @@ import psycopg
 import structlog
 
 from adapters.database import Database, InitNeeded
-from adapters.log import PostgresLog
+from adapters.log import PATIENCE_SECONDS, PostgresLog
 from adapters.projectors import Projectors, positions
 from adapters.settings import Settings
 from domain.ids import CALENDAR
@@ -34,6 +34,7 @@ class House:
 
     settings: Settings
     database: Database
+    patience_seconds: int = PATIENCE_SECONDS
     _figures_at: int | None = None
     _reading: psycopg.Connection | None = None
     _given_up_to: tuple[date, int] = (date.min, 0)
@@ -41,7 +42,7 @@ class House:
 
     @cached_property
     def log(self) -> PostgresLog:
-        return PostgresLog(self.database)
+        return PostgresLog(self.database, patience_seconds=self.patience_seconds)
 
     @cached_property
     def commands(self) -> Commands:
@@ -91,7 +92,7 @@ class House:
         """
         issued = with_rescission_windows(issued, self.commands.state)
         if asks_the_book(issued):
-            reached = self.projectors.projectors[facts.name].catch_up()
+            reached = self.projectors.catch_up(names=(facts.name,))
             return with_what_waits(issued, self._queries().facts, reached)
         if not isinstance(issued.command, ProposePayRun):
             return issued
@@ -176,16 +177,17 @@ class House:
 
 
 @contextmanager
-def open_house(settings: Settings) -> Iterator[House]:
+def open_house(settings: Settings, patience_seconds: int = PATIENCE_SECONDS) -> Iterator[House]:
     """The house of the settings; made first where the database is the embedded one.
 
     Raises DatabaseUnavailable, also for what befalls the server while the house is open.
     """
     database = settings.database()
-    if settings.database_url is None:
-        try:
-            database.check("writer")
-        except InitNeeded:
-            database.init()
-    with House(settings, database) as house, database.faults_explained():
-        yield house
+    with database.faults_explained():
+        if settings.database_url is None:
+            try:
+                database.check("writer")
+            except InitNeeded:
+                database.init()
+        with House(settings, database, patience_seconds) as house:
+            yield house

@@ -24,6 +24,8 @@ from services.house import House, open_house
 POLL_SECONDS = 1.0
 """How long the projectors wait at most for a hint that something was appended."""
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.1, 5.0
+LOG_PATIENCE_SECONDS = 1
+"""The runner waits by itself, and says so; it does not leave that to the log."""
 POISON_SECONDS = 60.0
 """After how long a projection that stopped is tried again."""
 
@@ -83,7 +85,7 @@ class Runner:
         """Until Stopped is raised; on a new connection, or a server started again, whenever the database was away."""
         while True:
             try:
-                with open_house(self.settings) as house:
+                with open_house(self.settings, LOG_PATIENCE_SECONDS) as house:
                     self._work(house)
             except InitNeeded:
                 raise

@@ -121,6 +121,12 @@ class OwnServer:
         )
 
 
+def _not_root() -> str:
+    """PostgreSQL refuses to run as root."""
+    ensure_user_exists("pgserver")
+    return "pgserver"
+
+
 @contextmanager
 def own_server(
     options: Sequence[str] = (), environment: Mapping[str, str] | None = None, pgdata: Path | None = None
@@ -131,9 +137,8 @@ def own_server(
     """
     folder = Path(tempfile.mkdtemp(prefix="own-server-"))
     user = None
-    if os.geteuid() == 0:  # PostgreSQL refuses to run as root
-        user = "pgserver"
-        ensure_user_exists(user)
+    if os.geteuid() == 0:
+        user = _not_root()
         shutil.chown(folder, user)
     server = OwnServer(pgdata or folder / "data", folder, user, dict(environment or {}))
     try:
@@ -214,6 +219,14 @@ class SmallDisk:
     """A file system of its own that can be filled to the last block."""
 
     path: Path
+
+    def folder(self, name: str) -> Path:
+        """A folder for a server's files."""
+        folder = self.path / name
+        folder.mkdir(mode=0o700)
+        if os.geteuid() == 0:
+            shutil.chown(folder, _not_root())
+        return folder
 
     @property
     def _ballast(self) -> Path:

@@ -12,6 +12,7 @@ from tests.system.under_load import (
     Person,
     Runner,
     Writer,
+    assert_a_rebuild_gives_the_same_bytes,
     assert_each_is_recorded_once,
     assert_the_book_is_what_its_events_say,
     at_work,
@@ -54,8 +55,7 @@ def restart_under_load(server: OwnServer, times: int) -> None:
     acknowledged = {command_id: result for writer in writers for command_id, result in writer.acknowledged.items()}
     assert_each_is_recorded_once(database, acknowledged)
     assert_the_book_is_what_its_events_say(database)
-    print({w.name: (len(w.acknowledged), len(w.unanswered)) for w in writers}, len(person.said))
-    print({told for w in writers for told in w.unanswered} | {s.err for s in person.said})
+    assert_a_rebuild_gives_the_same_bytes(database)
 
 
 def wait_until_all_go_on(database: Database, run: Runner, writers: Sequence[Writer], person: Person) -> None:
