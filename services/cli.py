@@ -50,6 +50,7 @@ from services.cli_shared import (
     progress,
     result_row,
 )
+from services.cli_statement import statement
 from services.cli_suspense import suspense_app
 from services.demo import DEMO_HOUSE, play
 from services.house import House
@@ -508,6 +509,7 @@ def payout_return(
 
 
 payout_app.command("held")(payout_held)
+app.command("statement")(statement)
 
 
 # -- parties

@@ -29,8 +29,11 @@ def fault(sentence: str) -> None:
 
 def as_json(data: Any) -> None:
     """Print data for a program: one JSON document, amounts in minor units."""
-    text = orjson.dumps(data, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS, default=str)
-    console.file.write(text.decode() + "\n")
+    console.file.write(json_text(data))
+
+
+def json_text(data: Any) -> str:
+    return orjson.dumps(data, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS, default=str).decode() + "\n"
 
 
 def amount(amount_minor: int, currency: str) -> Text:

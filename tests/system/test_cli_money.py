@@ -116,3 +116,49 @@ def test_what_is_held_back_is_shown_until_its_day_is_opened(trailbook: Program, 
     assert trailbook.fine("payout", "held").out == "nothing is held back\n"
     assert trailbook.fine("ledger", "balances", "--json").data["balances"] != []
     assert "are owed again" in trailbook.fine("audit", "participant", "agent:keystone").out
+
+
+# -- statements
+
+
+def test_a_statement_is_of_a_closed_run_printed_or_written_for_everybody(trailbook: Program, tmp_path: Path) -> None:
+    trailbook.fine("payout", "propose", "may", "--by", "ann")
+    assert trailbook.wrong(1, "statement", "harbor", "--pay-run", "may") == (
+        "refused: pay run may is only proposed; a statement is of a released one: release it first [PayRunNotClosed]"
+    )
+    trailbook.fine("payout", "approve", "may", "--by", "bob")
+    trailbook.fine("payout", "release", "may", "--by", "ann")
+    trailbook.fine("party", "name", "agent:harbor", "Harbor [Telecom]")
+
+    shown = trailbook.fine("statement", "harbor", "--pay-run", "may").told
+    assert "Statement of Harbor [Telecom] (harbor), pay run may, sent on 2026-05-20" in shown
+    assert "80% of 500.08 = 400.064, rounded 400.06" in shown
+    assert "Carried forward 0.00" in shown
+
+    folder = tmp_path / "may"
+    assert trailbook.fine("statement", "--all", "--pay-run", "may", "--out", folder).out.endswith(f"to {folder}\n")
+    names = sorted(path.name for path in folder.iterdir())
+    assert {"harbor.html", "summit.html"} <= set(names)
+    assert all(name.endswith(".html") for name in names)
+    page = folder / "harbor.html"
+    assert "Harbor [Telecom] (harbor)" in page.read_text()
+    again = tmp_path / "again.html"
+    trailbook.fine("statement", "harbor", "--pay-run", "may", "--format", "html", "--out", again)
+    assert again.read_bytes() == page.read_bytes()
+
+    data = trailbook.fine("statement", "harbor", "--pay-run", "may", "--format", "json", "--no-names").data
+    assert (data["agent"], data["names"]) == ("harbor", {})
+    assert data["digest"] in page.read_text()
+    assert trailbook.fine("statement", "harbor", "--pay-run", "may", "--format", "csv").out.startswith("agent,pay_run,")
+
+
+def test_what_is_wrong_with_asking_for_a_statement_is_said(trailbook: Program) -> None:
+    assert trailbook.wrong(2, "statement", "harbor", "--pay-run", "june") == (
+        "there is no pay run june in the book; check its id"
+    )
+    assert "not both" in trailbook.wrong(2, "statement", "harbor", "--all", "--pay-run", "may")
+    assert "name the folder" in trailbook.wrong(2, "statement", "--all", "--pay-run", "may")
+    assert "is for the terminal" in trailbook.wrong(2, "statement", "harbor", "--pay-run", "may", "--out", "/x/y")
+    assert trailbook.wrong(2, "statement", "harbor", "--pay-run", "may", "--format", "csv", "--out", "/x/y") == (
+        "--out /x/y: No such file or directory"
+    )
