@@ -35,13 +35,9 @@ class StatementSource:
         said = parse_month(month) if month is not None else None
         if month is not None and said is None:
             self.faults.add(f"--month {month!r} is not a month; write it like 2026-02")
-        if month is None and mapping.columns.statement_month is None:
-            self.faults.add("names no statement month; give it with --month")
         self._file: HashedFile | None = None
         self._size = 0
         self._found = Found(self.faults, currency, said)
-        if mapping.columns.statement_month is None:
-            self._found.month = said or ""
 
     @property
     def currency(self) -> str:
@@ -105,6 +101,8 @@ class StatementSource:
                 self.faults.add(fault)
         if not self.line_count and not self.faults:
             self.faults.add("has a header and no lines; ask the vendor for the whole file")
+        if not self.statement_month and not self.faults:
+            self.faults.add("names no statement month; give it with --month")
         self.faults.check()
 
     def _tab_lines(self) -> Iterator[list[PlainLine]]:

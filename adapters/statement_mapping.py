@@ -71,6 +71,9 @@ class From(Model):
     width: Annotated[int, Field(ge=1, le=40)] | None = None
     """Put zeros back on the left of a number, up to so many digits."""
 
+    percent: bool = False
+    """Of a rate: figures are percents also where no sign says so."""
+
     @model_validator(mode="before")
     @classmethod
     def _from_headers(cls, given: Any) -> Any:
@@ -116,6 +119,8 @@ class Columns(Model):
     claimed_rate: From | None = None
     service_month: From | None = None
     house_code: From | None = None
+    currency: From | None = None
+    """ISO 4217; a line in another currency than the vendor's is a fault."""
 
     @model_validator(mode="after")
     def _can_be_read(self) -> "Columns":
@@ -124,6 +129,10 @@ class Columns(Model):
                 raise ValueError(f"{name} stands in one column; only the account is the first of several")
             if name in AMOUNTS and (source.constant or source.values):
                 raise ValueError(f"{name} is an amount of each line; write its column and nothing else")
+            if source.percent and name != "claimed_rate":
+                raise ValueError(f"{name} is no percent; only claimed_rate is")
+            if name == "currency" and source.constant:
+                raise ValueError("currency stands in a column; the vendor's own is known")
             if source.width and name not in PRINTED:
                 raise ValueError(f"{name} has no width; only {', '.join(PRINTED)} have one")
         return self

@@ -19,11 +19,12 @@ from adapters.statement_values import (
     account_reader,
     amount_reader,
     counted,
-    decimal_comma,
+    currency_reader,
     month_reader,
     optional,
     parse_month,
     printed_reader,
+    rate_reader,
     show_exact,
     shown,
     translated,
@@ -126,6 +127,7 @@ class Table:
     def chunks(self, rows: Rows) -> Iterator[list[PlainLine]]:
         """The lines, at most 500 at a time. Faults, notes and sums grow as they are read."""
         begins = rows.line_num + 1
+        whole = False
         try:
             if not self._find_header(rows):
                 return
@@ -153,12 +155,13 @@ class Table:
                 if len(chunk) == LINES_PER_EVENT:
                     yield self._counted_chunk()
                     chunk = self._chunk
+            whole = True
         except csv.Error as error:
             self.found.faults.add(f"{self.place(begins)} is not CSV: {error}; the file may be cut off")
-            return
         if self._chunk:
             yield self._counted_chunk()
-        self._end()
+        if whole:
+            self._end()
 
     def _counted_chunk(self) -> list[PlainLine]:
         self._count()
@@ -201,6 +204,8 @@ class Table:
         self._template = {
             name: StatementLine.model_fields[name].default for name in ("charge_kind", "line_type", "month_basis")
         }
+        if self.columns.statement_month is None and self.found.said_month and not self.found.month:
+            self.found.month, self.found.month_place = self.found.said_month, "--month"
         for figure, source in self.columns.sources():
             if source.constant is not None:
                 self._learn_constant(figure, source.constant)
@@ -216,10 +221,18 @@ class Table:
         return True
 
     def _learn_constant(self, figure: str, text: str) -> None:
+        found = self.found
         if figure == "statement_month":
-            self.found.month = parse_month(text) or ""
+            month = parse_month(text) or ""
+            others = found.month or found.said_month or month
+            if month != others:
+                place = found.month_place or "--month"
+                found.faults.add(f"{self.place(0)}is of {month} by the mapping, {place} of {others}")
+            found.month, found.month_place = others, found.month_place or "the mapping"
         elif figure == "service_month":
             self._template[figure] = parse_month(text)
+        elif figure == "supplier_name":
+            found.supplier = text
         elif figure in WORDS:
             self._template[figure] = word_reader(figure, figure)(text)
 
@@ -242,8 +255,10 @@ class Table:
             read = month_reader(header, mapping.dates)
         elif figure in PRINTED:
             read = printed_reader(figure, header, source.width)
-        elif figure == "claimed_rate" and mapping.decimal == ",":
-            read = decimal_comma(word_reader(figure, header))
+        elif figure == "claimed_rate":
+            read = rate_reader(header, percent=source.percent, decimals=mapping.decimal)
+        elif figure == "currency":
+            read = currency_reader(header, self.found.currency)
         else:
             read = word_reader(figure, header)
         if source.values:

@@ -152,6 +152,9 @@ _MONTH_NAMES = (
 )  # fmt: skip
 
 
+_DATE_CELL = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+")
+
+
 def parse_month(text: str, dates: str | None = "month-first") -> str | None:
     """``2026-02`` for a month or any date in it: 2026-02-15, 2026/02/15, 2/15/2026, 02/2026, Feb 2026, 202602; else
     None.
@@ -191,7 +194,8 @@ def _month_and_day(first: int, second: int, dates: str | None) -> tuple[int, int
 
 def _month_by_pattern(text: str, pattern: str) -> str | None:
     try:
-        found = datetime.strptime(text, pattern)
+        # a date cell of a workbook, which no pattern is about
+        found = datetime.fromisoformat(text) if _DATE_CELL.fullmatch(text) else datetime.strptime(text, pattern)
     except ValueError:
         return None
     return found.isoformat()[:7] if 1900 <= found.year < 2100 else None
@@ -270,11 +274,6 @@ def translated(read: Read, values: Mapping[str, str], column: str) -> Read:
     return read_word
 
 
-def decimal_comma(read: Read) -> Read:
-    """The reader of a figure that is written with a decimal comma."""
-    return lambda text: read(text.replace(",", "."))
-
-
 @cache
 def _adapter(field: str) -> TypeAdapter[Any]:
     info = StatementLine.model_fields[field]
@@ -292,5 +291,30 @@ def word_reader(field: str, column: str) -> Read:
             return adapter.dump_python(adapter.validate_python(bare), mode="json")
         except ValidationError as error:
             raise Unusual("; ".join(faults_of(error, bare, {"": column}))) from None
+
+    return read
+
+
+def rate_reader(column: str, *, percent: bool, decimals: Decimals) -> Read:
+    """A rate: ``0.15`` or ``15%``; with ``percent``, 15 is 15% too."""
+    read_word = word_reader("claimed_rate", column)
+
+    def read(text: str) -> Any:
+        bare = text.strip() if decimals == "." else text.strip().replace(",", ".")
+        return read_word(f"{bare}%" if percent and not bare.endswith("%") else bare)
+
+    return read
+
+
+def currency_reader(column: str, currency: str) -> Read:
+    """The currency of a line, which must be the vendor's; nothing is kept of it."""
+
+    def read(text: str) -> None:
+        code = text.strip()
+        if code == currency:
+            return
+        if code not in MINOR_UNITS:
+            raise Unusual(f"{column} {shown(code)} is not a currency of ISO 4217; write what it means under values")
+        raise Unusual(f"{column} {shown(code)} is not {currency}; import one currency at a time")
 
     return read

@@ -165,6 +165,8 @@ class _Finder:
         self._found: dict[Any, Waiting | None] = {}
 
     def find(self, chunk: list[PlainLine], statement_month: str) -> None:
+        if not statement_month:  # which is a fault; nothing can be looked up without it
+            return
         known, checked = self._found, self.checked
         whole = matched = 0
         for line in chunk:

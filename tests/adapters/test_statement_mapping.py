@@ -215,6 +215,8 @@ WRONG: dict[str, str] = {
     "columns: {account: A, commission: C, product: {column: P, values: {Net: BAD P}}}": (
         "field columns.product.values.Net: 'BAD P' does not fit; write lower-case letters"
     ),
+    "columns: {account: A, commission: C, product: {column: P, percent: true}}": "field columns: product is no percent",
+    "columns: {account: A, commission: C, currency: {constant: EUR}}": "field columns: currency stands in a column",
     "columns: {account: A, commission: C, product: {colunm: P}}": "there is no field columns.product.colunm",
     "{columns: {account: A, commission: C}, dates: sometimes}": "field dates: sometimes does not say how dates are",
     "{columns: {account: A, commission: C}, decimal: ';'}": "field decimal: should be '.' or ',', but is ';'",
@@ -272,6 +274,40 @@ def test_the_sign_of_another_currency_is_a_fault(tmp_path: Path, currency: str, 
     file = File(tmp_path, mapping(tmp_path, SMALL), f'Acct No,Comm\nA,"{written}"\n', currency)
 
     assert file.faults == [f"line 2: Comm '{written}' is not in {currency}; import one currency at a time"]
+
+
+def test_a_line_in_another_currency_is_a_fault(tmp_path: Path) -> None:
+    words = "values: {US$: USD, USD: USD, coin: X, K: CAD}"
+    given = mapping(tmp_path, f"columns: {{account: A, commission: C, currency: {{column: Cur, {words}}}}}")
+    good = File(tmp_path, given, "A,C,Cur\nA,1,USD\nB,1,US$\nC,1,\n")
+    bad = File(tmp_path, given, "A,C,Cur\nA,1,K\nB,1,coin\nC,1,EUR\n")
+
+    assert good.column("account") == ["A", "B", "C"]
+    assert "currency" not in good.lines[0]
+    assert bad.faults == [
+        "line 2: Cur 'CAD' is not USD; import one currency at a time",
+        "line 3: Cur 'X' is not a currency of ISO 4217; write what it means under values",
+        "line 4: Cur 'EUR' has no meaning in the mapping; it has US$, USD, coin, K; add it under values",
+    ]
+
+
+def test_a_rate_in_percents_is_read_as_one_where_the_mapping_says_so(tmp_path: Path) -> None:
+    text = "A,C,R\nA,1,15\nB,1,15%\nC,1,0.5\nD,1,\n"
+    percents = mapping(tmp_path, "columns: {account: A, commission: C, claimed_rate: {column: R, percent: true}}")
+    factors = mapping(tmp_path, "columns: {account: A, commission: C, claimed_rate: R}")
+
+    assert File(tmp_path, percents, text).column("claimed_rate") == ["0.15", "0.15", "0.005", None]
+    assert File(tmp_path, factors, text).column("claimed_rate") == ["15", "0.15", "0.5", None]
+
+
+def test_the_month_of_a_mapping_and_the_month_that_is_said_are_one(tmp_path: Path) -> None:
+    given = mapping(tmp_path, "columns: {account: A, commission: C, statement_month: {constant: 2026-02}}")
+    path = tmp_path / "x.csv"
+    path.write_text("A,C\nA,1\n")
+
+    assert File(tmp_path, given, "A,C\nA,1\n").source.statement_month == "2026-02"
+    with pytest.raises(StatementFaults, match=r"is of 2026-02 by the mapping, --month of 2026-03$"):
+        list(open_statement(path, given, "USD", "2026-03").chunks())
 
 
 def test_a_decimal_comma_is_read_where_the_mapping_says_so_and_nowhere_else(tmp_path: Path) -> None:

@@ -26,9 +26,9 @@ SHEET = "xl/worksheets/sheet1.xml"
 class Book:
     """A workbook read to its end with a mapping: its lines, or its faults."""
 
-    def __init__(self, path: Path, mapping: FileMapping, currency: str = "USD") -> None:
-        month = None if mapping.columns.statement_month else "2026-02"
-        self.source: StatementSource = open_statement(path, mapping, currency, month)
+    def __init__(self, path: Path, mapping: FileMapping, month: str | None = "2026-02") -> None:
+        month = None if mapping.columns.statement_month else month
+        self.source: StatementSource = open_statement(path, mapping, "USD", month)
         self.lines: list[dict[str, Any]] = []
         self.faults: list[str] = []
         try:
@@ -45,6 +45,12 @@ class Book:
 def read(tmp_path: Path, sheets: Mapping[str, Any], *hidden: str, **given: Any) -> Book:
     mapping = FileMapping.model_validate({"columns": COLUMNS, **given})
     return Book(workbook(tmp_path / "att.xlsx", sheets, hidden), mapping)
+
+
+def bare(tmp_path: Path, sheets: Mapping[str, Any], **given: Any) -> Book:
+    """A workbook with no month but its own."""
+    mapping = FileMapping.model_validate({"columns": COLUMNS, **given})
+    return Book(workbook(tmp_path / "att.xlsx", sheets), mapping, None)
 
 
 def one(tmp_path: Path, *rows: Sequence[Any], **given: Any) -> Book:
@@ -141,6 +147,13 @@ def test_dates_of_a_spreadsheet_are_months(tmp_path: Path) -> None:
     book = one(tmp_path, ("A", 1, date(2026, 2, 3)), ("B", 1, datetime(2026, 1, 31, 23, 59)), ("C", 1), columns=columns)
 
     assert book.column("service_month") == ["2026-02", "2026-01", None]
+
+
+def test_date_cells_are_months_whatever_pattern_the_texts_follow(tmp_path: Path) -> None:
+    columns = {**COLUMNS, "service_month": "Month"}
+    book = one(tmp_path, ("A", 1, date(2026, 2, 3)), ("B", 1, "04.02.2026"), columns=columns, dates="%d.%m.%Y")
+
+    assert book.column("service_month") == ["2026-02", "2026-02"]
 
 
 def test_a_number_where_a_month_should_be_is_no_date(tmp_path: Path) -> None:
@@ -335,6 +348,25 @@ def test_tabs_of_two_months_are_two_statements(tmp_path: Path) -> None:
     assert read(tmp_path, tabs, tabs="all", columns={**COLUMNS, "statement_month": "Month"}).faults == [
         "tab M row 2 is of 2026-03, tab F row 2 of 2026-02; import one month at a time"
     ]
+
+
+def test_tabs_whose_mappings_name_two_months_are_two_statements(tmp_path: Path) -> None:
+    def tab(name: str, month: str) -> dict[str, Any]:
+        return {"tab": name, "columns": {**COLUMNS, "statement_month": {"constant": month}}}
+
+    same = bare(tmp_path, TWO, tabs=[tab("Feb", "2026-02"), tab("Mar", "2026-02")])
+    other = bare(tmp_path, TWO, tabs=[tab("Feb", "2026-02"), tab("Mar", "2026-03")])
+
+    assert (same.column("account"), same.source.statement_month) == (["A", "B", "C"], "2026-02")
+    assert other.faults == ["tab Mar: is of 2026-03 by the mapping, the mapping of 2026-02"]
+
+
+def test_a_month_that_only_the_tabs_name_is_enough(tmp_path: Path) -> None:
+    sheets = {"S": [HEADER, ("A", 1, "2026-02")]}
+    named = bare(tmp_path, sheets, tabs=[{"tab": "S", "columns": {**COLUMNS, "statement_month": "Month"}}])
+
+    assert (named.column("account"), named.source.statement_month) == (["A"], "2026-02")
+    assert bare(tmp_path, sheets).faults == ["names no statement month; give it with --month"]
 
 
 def test_tabs_may_have_columns_and_totals_of_their_own(tmp_path: Path) -> None:

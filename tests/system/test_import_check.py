@@ -132,6 +132,12 @@ def test_all_faults_of_the_file_are_listed_and_its_good_lines_are_looked_up_all_
     assert (checked.matched_lines, checked.waiting_lines) == (1, 1)
 
 
+def test_a_file_without_a_month_is_at_fault(house: House, tmp_path: Path) -> None:
+    mapping = FileMapping.model_validate({"columns": {"account": "Supplier ID", "commission": "Commission Amount"}})
+
+    assert check(house, tmp_path, GOOD, mapping).faults == ["names no statement month; give it with --month"]
+
+
 def test_a_wrong_control_total_is_refused_as_the_import_would(house: House, tmp_path: Path) -> None:
     checked = check(house, tmp_path, GOOD, control_total_minor=999)
 
