@@ -14,10 +14,10 @@ from pathlib import Path
 
 from adapters.database import Database
 from adapters.embedded import leave, start
-from tests.bench import commands, ledgers
+from tests.bench import commands, imports, ledgers
 from tests.bench.measure import Measured, show, to_json
 
-BENCHES = {"commands": commands.run, "rebuild": ledgers.run}
+BENCHES = {"commands": commands.run, "import": imports.run, "rebuild": ledgers.run}
 
 
 def main() -> None:

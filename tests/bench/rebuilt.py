@@ -14,10 +14,10 @@ def main(url: str, house: str, name: str, workers: str) -> None:
     started = perf_counter()
     rebuild(Database(url, house), name, int(workers))
     took = perf_counter() - started
-    print(json.dumps({"seconds": took, "parent_kib": _own_peak_kib(), "worker_kib": _workers_peak_kib()}))
+    print(json.dumps({"seconds": took, "parent_kib": own_peak_kib(), "worker_kib": _workers_peak_kib()}))
 
 
-def _own_peak_kib() -> int:
+def own_peak_kib() -> int:
     """Since this program began; getrusage would count what the process that started it held."""
     status = Path("/proc/self/status")
     if status.exists():

@@ -5,7 +5,7 @@ Scan rows of one statement line each with a server-side cursor in binary, ``orjs
 processes as the rebuild uses, each with its own connections. The clock runs from when all of them are ready.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -24,6 +24,9 @@ ROWS_A_LINE = 4
 _HEAD = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 _END = b"\xff\xff"
 _row = Struct(">hiqiiiiiq").pack
+_line = Struct(">hiqi").pack
+
+Work = Callable[[Connection, str, str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ class Wall:
                 "WHERE topic LIKE 'vendor_statement.%' ORDER BY notification_id"
             )
             connection.execute(f"CREATE TABLE {self.schema}.row (a int8, b int4, c int4, d int8)")
+            connection.execute(f"CREATE TABLE {self.schema}.copied (id bigint PRIMARY KEY, state bytea NOT NULL)")
             found = connection.execute(f"SELECT count(*) FROM {self.schema}.line").fetchone()
         return int(found[0]) if found else 0
 
@@ -58,9 +62,16 @@ class Wall:
 
     def run(self, lines: int, processes: int) -> float:
         """Seconds to scan all lines and copy their rows."""
+        return self._timed(_work, "row", lines, processes)
+
+    def copy(self, lines: int, processes: int) -> float:
+        """Seconds to copy all lines, one a row, out of memory into a table like the one they came from."""
+        return self._timed(_copy, "copied", lines, processes)
+
+    def _timed(self, work: Work, into: str, lines: int, processes: int) -> float:
         with self.database.connect("owner") as connection:
-            connection.execute(f"TRUNCATE {self.schema}.row")
-        with self._ready(lines, processes) as pipes:
+            connection.execute(f"TRUNCATE {self.schema}.{into}")
+        with self._ready(work, lines, processes) as pipes:
             started = perf_counter()
             for pipe in pipes:
                 pipe.send("go")
@@ -69,7 +80,7 @@ class Wall:
             return perf_counter() - started
 
     @contextmanager
-    def _ready(self, lines: int, processes: int) -> Iterator[list[Connection]]:
+    def _ready(self, work: Work, lines: int, processes: int) -> Iterator[list[Connection]]:
         context = get_context("spawn")
         pipes: list[Connection] = []
         workers = []
@@ -77,7 +88,7 @@ class Wall:
             ours, theirs = context.Pipe()
             first, after = 1 + lines * number // processes, 1 + lines * (number + 1) // processes
             arguments = (theirs, self.database.conninfo("owner"), self.schema, first, after)
-            worker = context.Process(target=_work, args=arguments)
+            worker = context.Process(target=work, args=arguments)
             worker.start()
             workers.append(worker)
             pipes.append(ours)
@@ -110,4 +121,24 @@ def _work(pipe: Connection, conninfo: str, schema: str, first: int, after: int) 
             rows.append(_END)
             copy.write(b"".join(rows))
         writing.commit()
+        pipe.send("done")
+
+
+def _copy(pipe: Connection, conninfo: str, schema: str, first: int, after: int) -> None:
+    with psycopg.connect(conninfo) as connection:
+        query = f"SELECT id, state FROM {schema}.line WHERE id >= %s AND id < %s ORDER BY id"
+        lines = connection.execute(query, (first, after), binary=True).fetchall()
+        connection.commit()
+        pipe.send("ready")
+        pipe.recv()
+        with connection.cursor() as cursor, cursor.copy(f"COPY {schema}.copied FROM STDIN (FORMAT BINARY)") as copy:
+            rows = [_HEAD]
+            for number, state in lines:
+                rows += (_line(2, 8, number, len(state)), state)
+                if len(rows) > WRITE_ROWS:
+                    copy.write(b"".join(rows))
+                    rows.clear()
+            rows.append(_END)
+            copy.write(b"".join(rows))
+        connection.commit()
         pipe.send("done")
