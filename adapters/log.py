@@ -28,6 +28,7 @@ RECONNECTS = 5
 PATIENCE_SECONDS = 10
 """How long an append or a read waits for a server that is away; a restart takes less."""
 POOL_SIZE = 4
+HISTORY_EVENTS = 20
 LIBRARY_FAULTS = (InterfaceError, OperationalError, InternalError)
 """As the library calls what befalls the server or the way to it; a server that only reads is an internal error."""
 
@@ -92,6 +93,17 @@ class PostgresLog:
         Of events that only carry further lines, of which a big file has thousands, only a stream's last one.
         """
         return self._recorded(self._patiently(lambda: self.recorder.select_streams(after, _FURTHER)))
+
+    def history(self, stream: StreamId, upto: int) -> Iterator[Recorded]:
+        """All events of a stream up to a version, in order, a few at a time."""
+        for rows in self.history_raw(stream, upto):
+            yield from self._recorded(rows)
+
+    def history_raw(self, stream: StreamId, upto: int) -> Iterator[Sequence[RawEvent]]:
+        """The same with their bytes as stored."""
+        for after in range(0, upto, HISTORY_EVENTS):
+            end = min(upto, after + HISTORY_EVENTS)
+            yield self._patiently(lambda after=after, end=end: self.recorder.select_stream(stream, after, end))  # type: ignore[misc]
 
     def result_of(self, command_id: str) -> CommandResult | None:
         """What the command id led to, if it is stored."""

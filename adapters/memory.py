@@ -5,7 +5,7 @@ The log's clock stands at the open day.
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
@@ -29,6 +29,9 @@ class MemoryLog:
 
     def load(self, after: Mapping[StreamId, int]) -> Sequence[Recorded]:
         return [recorded for stream, version in after.items() for recorded in self._streams[stream][version:]]
+
+    def history(self, stream: StreamId, upto: int) -> Iterator[Recorded]:
+        yield from self._streams[stream][:upto]
 
     def result_of(self, command_id: str) -> CommandResult | None:
         return self._results.get(command_id)

@@ -139,6 +139,7 @@ class HouseRecorder(PostgresApplicationRecorder):
         self._append = self._statement(_APPEND)
         self._append_staged = self._statement(_APPEND_STAGED)
         self._select_streams = self._statement(_SELECT_STREAMS)
+        self._select_stream = self._statement(_SELECT_STREAM)
         self._select_rows = self._statement(_SELECT_ROWS)
         self._select_command = self._statement(_SELECT_COMMAND)
         self._select_head = self._statement(_SELECT_HEAD)
@@ -215,6 +216,10 @@ class HouseRecorder(PostgresApplicationRecorder):
         Of the topics to pass over only a stream's last event is read.
         """
         return self._rows(self._select_streams, (_array(after), _integers(after.values()), _array(passing_over)))
+
+    def select_stream(self, stream: str, after: int, upto: int) -> list[RawEvent]:
+        """The events of a stream after one version up to another, in order. Raises OperationalError."""
+        return self._rows(self._select_stream, (stream, after, upto))
 
     def select_rows(self, after: int, limit: int) -> list[RawEvent]:
         """Up to ``limit`` events after a position, in order. Raises OperationalError."""
@@ -350,6 +355,11 @@ CROSS JOIN LATERAL (
     ORDER BY originator_version
 ) AS event
 ORDER BY notification_id
+"""
+_SELECT_STREAM: LiteralString = """
+SELECT notification_id, originator_id, originator_version, topic, state, recorded_at
+FROM {house}.house_events WHERE originator_id = %s AND originator_version > %s AND originator_version <= %s
+ORDER BY originator_version
 """
 _SELECT_ROWS: LiteralString = """
 SELECT notification_id, originator_id, originator_version, topic, state, recorded_at

@@ -1,6 +1,6 @@
 """What the house needs of a log: load streams, append events once for each command id, read on from a position."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -59,6 +59,9 @@ class Log(Protocol):
 
         Of events that only carry further lines (``Event.further``) at least the last one of a stream is given.
         """
+
+    def history(self, stream: StreamId, upto: int) -> Iterator[Recorded]:
+        """All events of a stream up to a version, in order, a few at a time."""
 
     def result_of(self, command_id: str) -> CommandResult | None:
         """What the command id led to, if it is stored."""

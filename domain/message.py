@@ -7,7 +7,7 @@ kept.
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Annotated, Any, ClassVar, NamedTuple, Self
@@ -220,6 +220,8 @@ class Context:
     evidence: Evidence | None = None
     states: Mapping[StreamId, Any] = field(default_factory=dict)
     """The other streams that the command names, each folded, each guarded when the events are appended."""
+    history: Callable[[StreamId], Iterable[Event]] = lambda stream: ()
+    """The events of such a stream, read again up to its state, for what is too much to be kept folded."""
     counted: Any = None
     """What was counted of lines that are too many for the command and are kept apart from it."""
 

@@ -1,14 +1,20 @@
 """A vendor statement: what the vendor says it owes, line by line.
 
     (unknown) ── VendorStatementReceived ──▶ received ── VendorStatementContinued … (further lines) ──▶
-              ── VendorStatementMatched … (money) ──▶
+              ── VendorStatementRevised ── VendorStatementRevisionContinued … (further differences) ──▶ revised
+    received, revised ── VendorStatementMatched … (money) ──▶
+
+A revision replaces the statement and carries only the differences: lines withdrawn and lines added. Lines are compared
+as a multiset, by everything but their number: two identical lines are two lines, and one that did not change stays the
+line that it was. Revision 1 of statement ``2026-02`` is called ``2026-02#1`` where a line of it is named.
 
 Units: ``commission_minor``, ``billed_minor``, ``net_billed_minor`` and ``commissionable_minor`` are exact minor units,
 perhaps below one; a line's commission is rounded once, in its item. ``control_total_minor`` is whole. The service
 month is when the service ran, the statement month when the vendor reported it: the first follows from the second by
 the vendor's stated lag where a line does not state it, and is then marked as derived.
 
-An event holds at most 500 lines and 256 KB; longer statements continue in further events of the same stream.
+An event holds at most 500 lines, withdrawn ones counted, and 256 KB; longer statements continue in further events of
+the same stream.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -92,6 +98,50 @@ class VendorStatementContinued(Event, topic="vendor_statement.continued", furthe
     lines: tuple[StatementLine, ...]
 
 
+class WithdrawnLine(Model):
+    """A line that the vendor states no more, under the revision and the number with which it was stated."""
+
+    revision: int
+    line: int
+    account: Printed
+
+
+class VendorStatementRevised(Event, topic="vendor_statement.revised"):
+    """The statement as the vendor states it now: its total, and the first of what differs from before."""
+
+    vendor: VendorId
+    number: Key
+    revision: int
+    statement_month: Month
+    service_month: Month
+    currency: Currency
+    control_total_minor: int
+    file_digest: str | None = None
+    line_count: int
+    """All lines of the statement as revised."""
+    withdrawn_count: int
+    added_count: int
+    event_count: int
+    withdrawn: tuple[WithdrawnLine, ...]
+    lines: tuple[StatementLine, ...]
+    """Added ones."""
+
+
+class VendorStatementRevisionContinued(Event, topic="vendor_statement.revision_continued", further=True):
+    """Further differences; ``event_no`` runs from 2 to ``event_count``."""
+
+    vendor: VendorId
+    number: Key
+    revision: int
+    statement_month: Month
+    service_month: Month
+    currency: Currency
+    event_no: int
+    event_count: int
+    withdrawn: tuple[WithdrawnLine, ...]
+    lines: tuple[StatementLine, ...]
+
+
 class VendorStatementMatched(Event, topic="vendor_statement.matched"):
     """Money of a receipt was matched to this statement; ``open_minor`` is what is still owed on it."""
 
@@ -103,7 +153,21 @@ class VendorStatementMatched(Event, topic="vendor_statement.matched"):
     currency: Currency
 
 
-VendorStatementEvent = VendorStatementReceived | VendorStatementContinued | VendorStatementMatched
+VendorStatementEvent = (
+    VendorStatementReceived
+    | VendorStatementContinued
+    | VendorStatementRevised
+    | VendorStatementRevisionContinued
+    | VendorStatementMatched
+)
+FirstOfLines = VendorStatementReceived | VendorStatementRevised
+FurtherLines = VendorStatementContinued | VendorStatementRevisionContinued
+
+
+def revised_number(number: str, revision: int) -> str:
+    """What a line names as its statement: ``2026-02``, and ``2026-02#1`` for what its revision 1 added."""
+    return f"{number}#{revision}" if revision else number
+
 
 # -- commands
 
@@ -130,7 +194,16 @@ class ReceiveStatement(Command, do="receive_statement"):
         return value
 
     def streams(self, known: Mapping[str, Any]) -> Streams:
-        return Streams((statement_stream(self.vendor, self.number),), (vendor_stream(self.vendor),))
+        reads = [vendor_stream(self.vendor), *(stream for stream, _ in self.namesakes())]
+        return Streams((statement_stream(self.vendor, self.number),), tuple(reads))
+
+    def namesakes(self) -> Iterator[tuple[str, int]]:
+        """Which revision of which other statement would have the same name as this one."""
+        base, _, revision = self.number.rpartition("#")
+        if self.revision:
+            yield statement_stream(self.vendor, revised_number(self.number, self.revision)), 0
+        elif base and revision.isdecimal() and self.number == revised_number(base, int(revision)):
+            yield statement_stream(self.vendor, base), int(revision)
 
 
 VendorStatementCommand = ReceiveStatement
@@ -142,8 +215,16 @@ class StatementAlreadyReceived(Refused):
     """A statement number is taken once; the same file again changes nothing."""
 
 
-class RevisionNotTaken(Refused):
-    """A revision posts only what differs from the statement that it replaces; that is not built yet."""
+class RevisionNotNext(Refused):
+    """Revisions are numbered without a gap, from 1."""
+
+
+class RevisionOfAnotherMonth(Refused):
+    """A revision states the same statement month again."""
+
+
+class NumberMeansRevision(Refused):
+    """``2026-02#1`` is what revision 1 of statement 2026-02 is called; no other statement is."""
 
 
 class StatementUnknown(Refused):
@@ -170,6 +251,7 @@ class VendorStatement:
     """``revisions``: the digest of each revision's file, by its number."""
 
     revisions: Mapping[int, str | None] = field(default_factory=dict)
+    statement_month: Month = ""
     control_total_minor: int = 0
     currency: str = ""
     matched_minor: int = 0
@@ -184,14 +266,15 @@ EMPTY = VendorStatement()
 
 def evolve(statement: VendorStatement, event: VendorStatementEvent) -> VendorStatement:
     match event:
-        case VendorStatementReceived():
+        case VendorStatementReceived() | VendorStatementRevised():
             return replace(
                 statement,
                 revisions={**statement.revisions, event.revision: event.file_digest},
+                statement_month=event.statement_month,
                 control_total_minor=event.control_total_minor,
                 currency=event.currency,
             )
-        case VendorStatementContinued():
+        case VendorStatementContinued() | VendorStatementRevisionContinued():
             return statement
         case VendorStatementMatched():
             return replace(statement, matched_minor=statement.matched_minor + event.amount_minor)
@@ -220,24 +303,57 @@ def decide(statement: VendorStatement, command: VendorStatementCommand, context:
 def _receive(statement: VendorStatement, command: ReceiveStatement, context: Context) -> list[VendorStatementEvent]:
     name = f"statement {command.number} of {command.vendor}"
     contract = contracted(context.state(vendor_stream(command.vendor)), command.vendor)
-    if command.revision:
-        raise RevisionNotTaken(f"{name}: revisions are not taken yet; ask {command.vendor} for an adjustment line")
     if command.revision in statement.revisions:
         digest = statement.revisions[command.revision]
         if digest is not None and digest == command.file_digest:
             return []
-        raise StatementAlreadyReceived(f"{name} was received already, from another file; check its number")
+    _check_revision(name, statement, command)
+    _check_namesake(name, command, context)
     if command.currency != contract.currency:
         raise CurrencyWrong(f"{name} is in {command.currency}; {command.vendor} pays in {contract.currency}")
     counted: Counted | None = context.counted
     _check_total(name, command, counted or _counted(command.lines))
     months_of = Months.of(command.vendor, command.number, command.statement_month, contract.statement_lag_months)
     if counted is not None:
-        return [_first(command, months_of, context, counted.line_count, counted.event_count, ())]
+        return [_first(command, months_of, context, counted.line_count, counted.event_count)]
     lines = _with_months(command.lines, months_of)
-    chunks = list(chunked(lines))
-    first = _first(command, months_of, context, len(lines), len(chunks), chunks[0])
-    return [first, *(continued(first, number, chunk) for number, chunk in enumerate(chunks[1:], start=2))]
+    chunks = [Worth((), chunk) for chunk in chunked(lines)]
+    if command.revision:
+        history = context.history(statement_stream(command.vendor, command.number))
+        chunks = list(differences(standing(history), lines))
+    first = _first(command, months_of, context, len(lines), len(chunks))
+    if isinstance(first, VendorStatementRevised):
+        first = with_counts(first, sum(len(c.withdrawn) for c in chunks), sum(len(c.lines) for c in chunks))
+    return [_filled(continued(first, no) if no > 1 else first, chunk) for no, chunk in enumerate(chunks, start=1)]
+
+
+def _check_revision(name: str, statement: VendorStatement, command: ReceiveStatement) -> None:
+    last = max(statement.revisions, default=-1)
+    if command.revision <= last:
+        what = f"revision {command.revision} of {name}" if command.revision else name
+        raise StatementAlreadyReceived(
+            f"{what} was received already, from another file; check its number, or state it as revision {last + 1}"
+        )
+    if not command.revision:
+        return
+    received(statement, command.vendor, command.number)
+    if command.revision != last + 1:
+        raise RevisionNotNext(f"{name} is at revision {last}; the next one is {last + 1}, not {command.revision}")
+    if command.statement_month != statement.statement_month:
+        raise RevisionOfAnotherMonth(
+            f"{name} is for statement month {statement.statement_month}, its revision {command.revision} for "
+            f"{command.statement_month}; a revision keeps the month"
+        )
+
+
+def _check_namesake(name: str, command: ReceiveStatement, context: Context) -> None:
+    for stream, revision in command.namesakes():
+        namesake: VendorStatement = context.state(stream)
+        if revision in namesake.revisions:
+            raise NumberMeansRevision(
+                f"{name} would be called like revision {command.revision or revision} of another statement of "
+                f"{command.vendor}; ask for a statement with a number of its own"
+            )
 
 
 class Counted(NamedTuple):
@@ -321,52 +437,146 @@ def plain_with_months(chunks: Iterable[list[PlainLine]], of: Months) -> Iterator
         yield chunk
 
 
-def _first(
-    command: ReceiveStatement,
-    of: Months,
-    context: Context,
-    line_count: int,
-    event_count: int,
-    lines: tuple[StatementLine, ...],
-) -> VendorStatementReceived:
-    return VendorStatementReceived(
-        vendor=command.vendor,
-        number=command.number,
-        revision=command.revision,
-        statement_month=command.statement_month,
-        service_month=of.service_month,
-        currency=command.currency,
-        control_total_minor=command.control_total_minor,
-        file_digest=command.file_digest,
-        line_count=line_count,
-        event_count=event_count,
-        lines=lines,
-        effective_on=command.effective_on or context.today,
-    )
+def _first(command: ReceiveStatement, of: Months, context: Context, line_count: int, event_count: int) -> FirstOfLines:
+    """The first event, still without its lines."""
+    shared: dict[str, Any] = {
+        "vendor": command.vendor,
+        "number": command.number,
+        "revision": command.revision,
+        "statement_month": command.statement_month,
+        "service_month": of.service_month,
+        "currency": command.currency,
+        "control_total_minor": command.control_total_minor,
+        "file_digest": command.file_digest,
+        "line_count": line_count,
+        "event_count": event_count,
+        "effective_on": command.effective_on or context.today,
+    }
+    if command.revision:
+        return VendorStatementRevised(**shared, withdrawn_count=0, added_count=0, withdrawn=(), lines=())
+    return VendorStatementReceived(**shared, lines=())
 
 
-def continued(
-    first: VendorStatementReceived, event_no: int, lines: tuple[StatementLine, ...] = ()
-) -> VendorStatementContinued:
-    """The event with further lines, perhaps still without them."""
-    return VendorStatementContinued(
-        vendor=first.vendor,
-        number=first.number,
-        revision=first.revision,
-        statement_month=first.statement_month,
-        service_month=first.service_month,
-        currency=first.currency,
-        event_no=event_no,
-        event_count=first.event_count,
-        lines=lines,
-        effective_on=first.effective_on,
-    )
+def with_counts(first: VendorStatementRevised, withdrawn: int, added: int) -> VendorStatementRevised:
+    return first.model_copy(update={"withdrawn_count": withdrawn, "added_count": added})
+
+
+def continued(first: FirstOfLines, event_no: int) -> FurtherLines:
+    """A further event, still without its lines."""
+    shared: dict[str, Any] = {
+        "vendor": first.vendor,
+        "number": first.number,
+        "revision": first.revision,
+        "statement_month": first.statement_month,
+        "service_month": first.service_month,
+        "currency": first.currency,
+        "event_no": event_no,
+        "event_count": first.event_count,
+        "effective_on": first.effective_on,
+    }
+    if isinstance(first, VendorStatementRevised):
+        return VendorStatementRevisionContinued(**shared, withdrawn=(), lines=())
+    return VendorStatementContinued(**shared, lines=())
+
+
+class Worth(NamedTuple):
+    """What one event holds."""
+
+    withdrawn: tuple[WithdrawnLine, ...]
+    lines: tuple[StatementLine, ...]
+
+
+def _filled(event: FirstOfLines | FurtherLines, worth: Worth) -> VendorStatementEvent:
+    if isinstance(event, VendorStatementReceived | VendorStatementContinued):
+        return event.model_copy(update={"lines": worth.lines})
+    return event.model_copy(update=worth._asdict())
+
+
+# -- what a revision changes
+
+Standing = dict[tuple[int, int], StatementLine]
+"""The lines of a statement by the revision and the number under which each was stated."""
+
+
+def standing(history: Iterable[Event]) -> Standing:
+    """The lines that the vendor states as of the last event."""
+    lines: Standing = {}
+    for event in history:
+        if isinstance(event, VendorStatementRevised | VendorStatementRevisionContinued):
+            for gone in event.withdrawn:
+                del lines[gone.revision, gone.line]
+        if isinstance(event, FirstOfLines | FurtherLines):
+            lines.update({(event.revision, line.line): line for line in event.lines})
+    return lines
+
+
+def differences(before: Standing, lines: Iterable[StatementLine]) -> Iterator[Worth]:
+    """What is withdrawn and what is added, by account, in events' worth; at least one, perhaps empty.
+
+    Of lines alike the earlier ones stay. ``adapters.revision`` does the same in the database for files.
+    """
+    alike: dict[bytes, list[tuple[int, int]]] = {}
+    for key in sorted(before):
+        alike.setdefault(content(plain_line(before[key])), []).append(key)
+    stays: set[tuple[int, int]] = set()
+    added: list[StatementLine] = []
+    for line in sorted(lines, key=lambda line: line.line):
+        if keys := alike.get(content(plain_line(line))):
+            stays.add(keys.pop(0))
+        else:
+            added.append(line)
+    entries: list[tuple[str, bool, int, int, WithdrawnLine | StatementLine]] = [
+        (line.account, True, 0, line.line, line) for line in added
+    ]
+    for (revision, number), line in before.items():
+        if (revision, number) not in stays:
+            gone = WithdrawnLine(revision=revision, line=number, account=line.account)
+            entries.append((line.account, False, revision, number, gone))
+    yield from _in_worths([entry[-1] for entry in sorted(entries, key=lambda entry: entry[:-1])])
+
+
+def _in_worths(entries: Sequence[WithdrawnLine | StatementLine]) -> Iterator[Worth]:
+    sizes = [len(canonical(entry.model_dump(mode="json", exclude_none=True))) + 1 for entry in entries]
+    at = 0
+    while at < len(entries) or not at:
+        count = fitting(sizes[at : at + LINES_PER_EVENT])
+        part = entries[at : at + count]
+        yield Worth(
+            tuple(entry for entry in part if isinstance(entry, WithdrawnLine)),
+            tuple(entry for entry in part if isinstance(entry, StatementLine)),
+        )
+        if not entries:
+            return
+        at += count
+
+
+def plain_line(line: StatementLine) -> PlainLine:
+    return line.model_dump(mode="json", exclude_none=True)
+
+
+def content(line: PlainLine, encode: Callable[[Any], bytes] = canonical) -> bytes:
+    """What makes two lines alike: everything but their number."""
+    return encode({name: value for name, value in line.items() if name != "line"})
+
+
+# -- how much one event holds
+
+
+def fitting(sizes: Iterable[int]) -> int:
+    """How many lists' entries of these sizes in bytes, commas counted, fit into one event; at least one."""
+    count, size = 0, _ENVELOPE_BYTES
+    for one in sizes:
+        size += one
+        if count and size > BYTES_PER_EVENT:
+            break
+        count += 1
+    return count
 
 
 def chunked(lines: Sequence[StatementLine]) -> Iterator[tuple[StatementLine, ...]]:
     """Lines in events' worth (see ``events_worth``); at least one, perhaps empty."""
     at = 0
-    for count, _ in events_worth([[line.model_dump(mode="json", exclude_none=True) for line in lines]], canonical):
+    for count, _ in events_worth([[plain_line(line) for line in lines]], canonical):
         yield tuple(lines[at : at + count])
         at += count
     if not lines:
@@ -396,15 +606,9 @@ def events_worth(chunks: Iterable[list[PlainLine]], encode: Callable[[Any], byte
 def _one_worth(lines: list[PlainLine], encode: Callable[[Any], bytes]) -> tuple[int, bytes]:
     """As many of the lines as one event holds, at least one."""
     encoded = encode(lines)
-    room = BYTES_PER_EVENT - _ENVELOPE_BYTES
-    if len(encoded) - 1 <= room or len(lines) == 1:
+    if _ENVELOPE_BYTES + len(encoded) - 1 <= BYTES_PER_EVENT:
         return len(lines), encoded
-    count, size = 0, 0
-    for line in lines:
-        size += len(encode(line)) + 1
-        if count and size > room:
-            break
-        count += 1
+    count = fitting(len(encode(line)) + 1 for line in lines)
     return count, encode(lines[:count])
 
 

@@ -59,7 +59,7 @@ from domain.contract import (
 )
 from domain.customer import CustomerEvent
 from domain.house import HouseEvent
-from domain.ids import alike
+from domain.ids import alike, statement_stream, suspense_stream
 from domain.letter import LetterEvent
 from domain.line_move import LineMoveApproved, LineMoveEvent, LineMoveProposed, LineMoveRejected
 from domain.message import Recorded
@@ -92,11 +92,16 @@ from domain.vendor import (
     VendorEvent,
 )
 from domain.vendor_statement import (
+    FirstOfLines,
+    FurtherLines,
     StatementLine,
     VendorStatementContinued,
     VendorStatementEvent,
     VendorStatementMatched,
     VendorStatementReceived,
+    VendorStatementRevised,
+    VendorStatementRevisionContinued,
+    revised_number,
 )
 from projections.projection import Column, KeyedState, Row, Table
 
@@ -291,7 +296,12 @@ def _learn_agency(event: AgencyEvent, to: _Writer) -> None:
 
 def _learn_lines(event: VendorStatementEvent | SuspenseEvent | LineMoveEvent, to: _Writer) -> None:
     match event:
-        case VendorStatementReceived() | VendorStatementContinued():
+        case (
+            VendorStatementReceived()
+            | VendorStatementContinued()
+            | VendorStatementRevised()
+            | VendorStatementRevisionContinued()
+        ):
             _learn_statement(event, to)
         case PlacementApproved():
             _learn_placement(event, to)
@@ -462,25 +472,60 @@ def _learn_service(
 # -- statements
 
 
-def _learn_statement(event: VendorStatementReceived | VendorStatementContinued, to: _Writer) -> None:
-    statement = f"vendor-statement:{event.vendor}:{event.number}"
-    if isinstance(event, VendorStatementReceived):
-        to.name(statement, to.position)
+def _learn_statement(event: FirstOfLines | FurtherLines, to: _Writer) -> None:
+    name = statement_stream(event.vendor, revised_number(event.number, event.revision))
+    if isinstance(event, VendorStatementReceived | VendorStatementRevised):
+        to.name(name, to.position)
         statement_no, last = to.position, event.event_count == 1
     else:
-        statement_no, last = to.number_of(statement), event.event_no == event.event_count
+        statement_no, last = to.number_of(name), event.event_no == event.event_count
+    if isinstance(event, VendorStatementRevised | VendorStatementRevisionContinued):
+        _withdraw(event, to)
     for index, line in enumerate(event.lines):
         _learn_line(event, statement_no, index, line, to)
-    if last:
+    if last and isinstance(event, VendorStatementReceived | VendorStatementContinued):
         to.fact(HOUSE_NO, "reported", event.vendor, months.number(event.service_month))
 
 
+def _withdraw(event: VendorStatementRevised | VendorStatementRevisionContinued, to: _Writer) -> None:
+    """Take lines that the vendor states no more from wherever they stand; clear them where they were suspected."""
+    by_account: dict[str, set[tuple[int, int]]] = {}
+    for gone in event.withdrawn:
+        name = statement_stream(event.vendor, revised_number(event.number, gone.revision))
+        by_account.setdefault(gone.account, set()).add((to.number_of(name), gone.line))
+    for number, keys in by_account.items():
+        gone_from = _wherever(to.state, event.vendor, number, keys)
+        suspected = {row[2] for row in to.state.rows("facts_alias", "alike", f"{event.vendor}:{alike(number)}")}
+        known = {candidate: _suspected(to.state, candidate) for candidate in sorted(suspected)}
+        for standing in gone_from:
+            to.fact(standing.account_no, "unline", *standing.key)
+            for candidate, suspects in known.items():
+                if standing.account_no < 0 and standing.key in suspects:
+                    to.fact(candidate, "cleared", *standing.key)
+
+
+def _wherever(state: KeyedState, vendor: str, number: str, keys: set[tuple[int, int]]) -> list["_Standing"]:
+    """The lines of a number as printed where they stand now, in order: they may have been moved, and moved again.
+
+    Raises LookupError when one stands nowhere.
+    """
+    partitions = [row[1] for row in state.rows("facts_name", "name", suspense_stream(vendor, number))]
+    partitions += sorted({row[2] for row in state.rows("facts_alias", "number", f"{vendor}:{number}")})
+    found: dict[tuple[int, int], _Standing] = {}
+    for account_no in partitions:  # which grows while lines are followed
+        found.update({standing.key: standing for standing in _standing(state, account_no, keys)})
+        if len(found) == len(keys):
+            return [found[key] for key in sorted(found)]
+        for row in state.rows("facts", "account_no", account_no):
+            if row[3].startswith('["unline"'):
+                _, statement_no, line, *went_to = json.loads(row[3])
+                if (statement_no, line) in keys and went_to and went_to[0] not in partitions:
+                    partitions.append(went_to[0])
+    raise LookupError(f"{sorted(keys - set(found))} of account {number} of {vendor} stand nowhere")
+
+
 def _learn_line(
-    event: VendorStatementReceived | VendorStatementContinued,
-    statement_no: int,
-    index: int,
-    line: StatementLine,
-    to: _Writer,
+    event: FirstOfLines | FurtherLines, statement_no: int, index: int, line: StatementLine, to: _Writer
 ) -> None:
     month = months.number(line.service_month or event.service_month)
     fact = _line_fact(event, statement_no, line, month)
@@ -500,7 +545,7 @@ def _learn_line(
 
 
 def _line_fact(
-    event: VendorStatementReceived | VendorStatementContinued, statement_no: int, line: StatementLine, month: int
+    event: FirstOfLines | FurtherLines, statement_no: int, line: StatementLine, month: int
 ) -> tuple[Any, ...]:
     exact: Decimal = line.commission_minor
     commission = int(exact) if exact == exact.to_integral_value() else plain(exact)
@@ -515,7 +560,7 @@ def _line_fact(
         commission,
         line.service,
         line.product,
-        event.number,
+        revised_number(event.number, event.revision),
     )
 
 

@@ -164,6 +164,7 @@ class Commands:
             today=calendar.open_day or date.min,
             evidence=issued.evidence,
             states={stream: state for stream, (_, state) in states.items()},
+            history=lambda stream: (recorded.event for recorded in self.log.history(stream, states[stream][0])),
             counted=counted,
         )
         return Decision(issued, states, house.decide(issued.command, streams.writes, context))

@@ -1,11 +1,15 @@
 """How a vendor statement's events are told."""
 
+from typing import assert_never
+
 from domain.ids import statement_stream, vendor_stream
 from domain.vendor_statement import (
     VendorStatementContinued,
     VendorStatementEvent,
     VendorStatementMatched,
     VendorStatementReceived,
+    VendorStatementRevised,
+    VendorStatementRevisionContinued,
 )
 from projections.audit_trail.words import Writer, counted, in_units
 
@@ -33,12 +37,35 @@ def tell(event: VendorStatementEvent, to: Writer) -> None:
                 f"{counted(len(event.lines), 'line')}, part {event.event_no} of {event.event_count}.",
                 *(statement, vendor),
             )
+        case VendorStatementRevised():
+            total = in_units(event.control_total_minor, event.currency)
+            parts = f"; it came in {event.event_count} parts" if event.event_count > 1 else ""
+            to.tell(
+                f"{what} was revised, revision {event.revision}: {_changed(event)}; "
+                f"{counted(event.line_count, 'line')} by now, control total {total}{parts}.",
+                *(statement, vendor),
+            )
+        case VendorStatementRevisionContinued():
+            withdrawn, added = counted(len(event.withdrawn), "line"), counted(len(event.lines), "line")
+            to.tell(
+                f"Revision {event.revision} of statement {event.number} of {event.vendor} continued with {withdrawn} "
+                f"withdrawn and {added} added, part {event.event_no} of {event.event_count}.",
+                *(statement, vendor),
+            )
         case VendorStatementMatched():
             to.tell(
                 f"{in_units(event.amount_minor, event.currency)} of receipt {event.receipt} matched to statement "
                 f"{event.number} of {event.vendor}; {_open(event.open_minor, event.currency)}.",
                 *(statement, vendor),
             )
+        case _:
+            assert_never(event)
+
+
+def _changed(event: VendorStatementRevised) -> str:
+    if not event.withdrawn_count and not event.added_count:
+        return "no line differs"
+    return f"{counted(event.withdrawn_count, 'line')} withdrawn, {counted(event.added_count, 'line')} added"
 
 
 def _open(open_minor: int, currency: str) -> str:

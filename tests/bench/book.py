@@ -69,6 +69,9 @@ class BulkLog:
     def load(self, after: Mapping[StreamId, int]) -> Sequence[Recorded]:
         return [recorded for stream, version in after.items() for recorded in self._streams[stream][version:]]
 
+    def history(self, stream: StreamId, upto: int) -> Iterator[Recorded]:
+        return self.target.history(stream, upto)
+
     def result_of(self, command_id: str) -> CommandResult | None:
         return None
 

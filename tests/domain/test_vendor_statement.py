@@ -6,25 +6,38 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given as chosen
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from domain.message import Actor, Envelope, Evidence, Issued, state_bytes
+from domain.receipt import MatchReceipt, MatchTo, ReceiveMoney
 from domain.vendor import CurrencyWrong, VendorUnknown
 from domain.vendor_statement import (
     BYTES_PER_EVENT,
     LINES_PER_EVENT,
     ControlTotalWrong,
     LineNumberedTwice,
+    NumberMeansRevision,
     ReceiveStatement,
-    RevisionNotTaken,
+    RevisionNotNext,
+    RevisionOfAnotherMonth,
     ServiceMonthUnlikely,
     StatementAlreadyReceived,
     StatementLine,
+    StatementUnknown,
     VendorStatementContinued,
+    VendorStatementMatched,
     VendorStatementReceived,
+    VendorStatementRevised,
+    VendorStatementRevisionContinued,
+    WithdrawnLine,
+    Worth,
     chunked,
+    differences,
+    standing,
 )
-from tests.spec import DAY, LUMEN, given
+from tests.spec import DAY, LUMEN, Given, given
 
 DIGEST, OTHER_DIGEST = "sha256:" + "1" * 64, "sha256:" + "2" * 64
 
@@ -97,15 +110,9 @@ def test_the_same_file_again_changes_nothing() -> None:
 )
 def test_another_file_under_the_same_number_is_refused(first: str | None, again: str | None) -> None:
     given(LUMEN, statement(line(), file_digest=first)).when(statement(line(), file_digest=again)).then_refused(
-        StatementAlreadyReceived, "statement 2026-02 of lumen was received already, from another file; check its number"
-    )
-
-
-@pytest.mark.parametrize("steps", [(), (statement(line()),)], ids=["before the statement", "after it"])
-def test_a_revision_is_not_taken_yet(steps: tuple[ReceiveStatement, ...]) -> None:
-    given(LUMEN, steps).when(statement(line(), revision=1)).then_refused(
-        RevisionNotTaken,
-        "statement 2026-02 of lumen: revisions are not taken yet; ask lumen for an adjustment line",
+        StatementAlreadyReceived,
+        "statement 2026-02 of lumen was received already, from another file; check its number, "
+        "or state it as revision 1",
     )
 
 
@@ -280,3 +287,198 @@ def test_lines_without_numbers_are_numbered_as_they_come() -> None:
         }
     )
     assert [numbered.line for numbered in command.lines] == [1, 2]
+
+
+# -- revisions: only the differences
+
+DERIVED: Any = {"service_month": "2026-01", "month_basis": "derived"}
+
+
+def at(account: str, number: int, commission: int | str = 100, **stated: Any) -> StatementLine:
+    return StatementLine(line=number, account=account, commission_minor=Decimal(commission), **stated)
+
+
+def gone(account: str, number: int, revision: int = 0) -> WithdrawnLine:
+    return WithdrawnLine(revision=revision, line=number, account=account)
+
+
+def revised(house: Given) -> list[VendorStatementRevised | VendorStatementRevisionContinued]:
+    events = [recorded.event for recorded in house.log.events]
+    return [e for e in events if isinstance(e, VendorStatementRevised | VendorStatementRevisionContinued)]
+
+
+FIRST = statement(at("A", 1), at("B", 2), at("C", 3), total=300, file_digest=DIGEST)
+
+
+def test_a_revision_withdraws_what_is_no_more_and_adds_what_is_new() -> None:
+    given(LUMEN, FIRST).when(
+        statement(at("A", 1), at("B", 2, 150), at("D", 3), total=350, revision=1, file_digest=OTHER_DIGEST)
+    ).then(
+        VendorStatementRevised(
+            vendor="lumen",
+            number="2026-02",
+            revision=1,
+            statement_month="2026-02",
+            service_month="2026-01",
+            currency="USD",
+            control_total_minor=350,
+            file_digest=OTHER_DIGEST,
+            line_count=3,
+            withdrawn_count=2,
+            added_count=2,
+            event_count=1,
+            withdrawn=(gone("B", 2), gone("C", 3)),
+            lines=(at("B", 2, 150, **DERIVED), at("D", 3, **DERIVED)),
+            effective_on=DAY,
+        )
+    )
+
+
+def test_a_line_that_only_moved_up_or_down_stays_the_line_that_it_was() -> None:
+    (event,) = (
+        given(LUMEN, FIRST)
+        .when(statement(at("C", 1), at("X", 2, 0), at("A", 3), at("B", 9), total=300, revision=1))
+        .events
+    )
+    assert isinstance(event, VendorStatementRevised)
+    assert (event.withdrawn, event.lines) == ((), (at("X", 2, 0, **DERIVED),))
+
+
+def test_two_identical_lines_are_two_lines() -> None:
+    twice = given(LUMEN, FIRST).when(statement(at("A", 1), at("A", 2), at("B", 3), at("C", 4), total=400, revision=1))
+    (event,) = twice.events
+    assert isinstance(event, VendorStatementRevised)
+    assert (event.withdrawn, event.lines) == ((), (at("A", 2, **DERIVED),))
+
+    (event,) = twice.house.when(statement(at("A", 1), at("B", 2), at("C", 3), total=300, revision=2)).events
+    assert isinstance(event, VendorStatementRevised)
+    assert (event.withdrawn, event.lines) == ((gone("A", 2, revision=1),), ()), "the line that came first stays"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"commission": "100.4"},
+        {"service": "C-1/dia"},
+        {"product": "dia"},
+        {"charge_kind": "usage"},
+        {"line_type": "adjustment"},
+        {"billed_minor": 5},
+        {"claimed_rate": "0.5"},
+        {"service_month": "2026-01"},
+        {"house_code": "TB"},
+    ],
+    ids=lambda other: next(iter(other)),
+)
+def test_a_line_that_differs_in_anything_is_another_line(other: dict[str, Any]) -> None:
+    (event,) = (
+        given(LUMEN, FIRST).when(statement(at("A", 1, **other), at("B", 2), at("C", 3), total=300, revision=1)).events
+    )
+    assert isinstance(event, VendorStatementRevised)
+    assert event.withdrawn == (gone("A", 1),)
+    assert [line.line for line in event.lines] == [1]
+
+
+def test_a_revision_that_states_the_same_is_recorded_without_lines() -> None:
+    """That the vendor said so again is a fact; nothing else is."""
+    (event,) = given(LUMEN, FIRST).when(FIRST.model_copy(update={"revision": 1})).events
+    assert isinstance(event, VendorStatementRevised)
+    assert (event.withdrawn, event.lines, event.line_count, event.event_count) == ((), (), 3, 1)
+
+
+def test_a_revision_may_withdraw_everything_and_the_next_may_bring_it_back() -> None:
+    house = given(LUMEN, FIRST, statement(total=0, revision=1))
+    (event,) = house.when(FIRST.model_copy(update={"revision": 2})).events
+    assert isinstance(event, VendorStatementRevised)
+    assert (event.withdrawn, [line.account for line in event.lines]) == ((), ["A", "B", "C"])
+
+
+def test_the_same_revision_again_changes_nothing_and_another_file_under_it_is_refused() -> None:
+    house = given(LUMEN, FIRST, statement(at("A", 1), total=100, revision=1, file_digest=OTHER_DIGEST))
+    house.when(statement(at("A", 1), total=100, revision=1, file_digest=OTHER_DIGEST)).then()
+    house.when(statement(at("B", 1), total=100, revision=1)).then_refused(
+        StatementAlreadyReceived,
+        "revision 1 of statement 2026-02 of lumen was received already, from another file; check its number, "
+        "or state it as revision 2",
+    )
+
+
+def test_revisions_come_one_after_the_other() -> None:
+    given(LUMEN, FIRST).when(statement(at("A", 1), total=100, revision=2)).then_refused(
+        RevisionNotNext, "statement 2026-02 of lumen is at revision 0; the next one is 1, not 2"
+    )
+    given(LUMEN).when(statement(at("A", 1), total=100, revision=1)).then_refused(
+        StatementUnknown, "statement 2026-02 of lumen is not received; receive it first"
+    )
+
+
+def test_a_revision_keeps_the_statement_month() -> None:
+    given(LUMEN, FIRST).when(statement(at("A", 1), total=100, revision=1, statement_month="2026-03")).then_refused(
+        RevisionOfAnotherMonth,
+        "statement 2026-02 of lumen is for statement month 2026-02, its revision 1 for 2026-03; "
+        "a revision keeps the month",
+    )
+
+
+def test_a_revision_adds_up_to_its_own_control_total() -> None:
+    given(LUMEN, FIRST).when(statement(at("A", 1), at("B", 2), total=300, revision=1)).then_refused(ControlTotalWrong)
+
+
+def test_no_statement_is_called_like_a_revision_of_another_one() -> None:
+    given(LUMEN, FIRST, FIRST.model_copy(update={"number": "2026-02#1", "file_digest": None})).when(
+        statement(at("A", 1), total=100, revision=1)
+    ).then_refused(NumberMeansRevision)
+    given(LUMEN, FIRST, statement(at("A", 1), total=100, revision=1)).when(
+        statement(at("A", 1), total=100, number="2026-02#1")
+    ).then_refused(NumberMeansRevision)
+    assert given(LUMEN, FIRST).when(statement(at("A", 1), total=100, number="2026-02#1")).refusal is None
+
+
+def test_what_is_open_on_a_revised_statement_follows_its_new_total() -> None:
+    money = ReceiveMoney(receipt="R-1", vendor="lumen", amount_minor=1000)
+    house = given(LUMEN, FIRST, money, MatchReceipt(receipt="R-1", statements=(MatchTo(number="2026-02"),)))
+    house.given(statement(at("A", 1), at("E", 2, 450), total=550, revision=1))
+    _, matched = house.when(MatchReceipt(receipt="R-1", statements=(MatchTo(number="2026-02"),))).events
+    assert isinstance(matched, VendorStatementMatched)
+    assert (matched.amount_minor, matched.open_minor) == (250, 0)
+
+
+def test_a_revision_in_many_parts_names_every_difference_once() -> None:
+    first = statement(*(at(f"A-{n:04}", n) for n in range(1, 1301)), total=130000)
+    second = statement(*(at(f"A-{n:04}", n, 101 if n > 100 else 100) for n in range(1, 1301)), total=131200, revision=1)
+    events = revised(given(LUMEN, first, second))
+
+    assert [len(event.withdrawn) + len(event.lines) for event in events] == [500] * 4 + [400]
+    assert [event.event_no for event in events if isinstance(event, VendorStatementRevisionContinued)] == [2, 3, 4, 5]
+    assert isinstance(events[0], VendorStatementRevised)
+    assert (events[0].withdrawn_count, events[0].added_count, events[0].event_count) == (1200, 1200, 5)
+    assert [w.line for event in events for w in event.withdrawn] == list(range(101, 1301))
+    assert [line.line for event in events for line in event.lines] == list(range(101, 1301))
+    changed = [{w.account for w in e.withdrawn} & {line.account for line in e.lines} for e in events]
+    assert sum(map(len, changed)) >= 1200 - len(events), "what was and what is stand side by side"
+
+
+@pytest.mark.parametrize("count", [1, 700])
+def test_differences_too_wide_for_one_event_are_parted(count: int) -> None:
+    chunks = list(differences({}, [wide(n) for n in range(1, count + 1)]))
+    assert [line.line for chunk in chunks for line in chunk.lines] == list(range(1, count + 1))
+    assert all(sum(len(line.model_dump_json()) for line in chunk.lines) < BYTES_PER_EVENT for chunk in chunks)
+
+
+LINES = st.lists(st.builds(at, st.sampled_from("AB"), st.just(1), st.integers(1, 2)), max_size=8).map(
+    lambda lines: [line.model_copy(update={"line": number}) for number, line in enumerate(lines, start=1)]
+)
+
+
+@chosen(st.lists(LINES, min_size=1, max_size=4))
+def test_after_any_revisions_the_lines_that_stand_are_those_of_the_last_one(files: list[list[StatementLine]]) -> None:
+    house = given(LUMEN)
+    for revision, lines in enumerate(files):
+        total = sum(int(one.commission_minor) for one in lines)
+        house.given(statement(*lines, total=total, revision=revision))
+
+    now = standing(recorded.event for recorded in house.log.events)
+    names = [sorted((one.account, one.commission_minor) for one in lines) for lines in (now.values(), files[-1])]
+
+    assert names[0] == names[1]
+    assert list(differences(now, [line.model_copy(update=DERIVED) for line in files[-1]])) == [Worth((), ())]

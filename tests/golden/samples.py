@@ -316,6 +316,22 @@ EVENTS: tuple[Event, ...] = (
         **STATEMENT, control_total_minor=-18748, file_digest="sha256:" + "cd" * 32, line_count=2, effective_on=ON
     ),
     v.VendorStatementContinued(**STATEMENT, event_no=2, effective_on=ON),
+    v.VendorStatementRevised(
+        **STATEMENT,
+        withdrawn=(v.WithdrawnLine(revision=0, line=2, account="00-42 17"),),
+        control_total_minor=18748,
+        file_digest="sha256:" + "ef" * 32,
+        line_count=501,
+        withdrawn_count=2,
+        added_count=2,
+        effective_on=ON,
+    ),
+    v.VendorStatementRevisionContinued(
+        **STATEMENT,
+        withdrawn=(v.WithdrawnLine(revision=0, line=3, account="00-42 17"),),
+        event_no=2,
+        effective_on=ON,
+    ),
     v.VendorStatementMatched(
         vendor="lumen",
         number="2026-01",
