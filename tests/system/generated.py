@@ -5,7 +5,7 @@ would give them; a command that the business refuses is left out of the story, a
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
@@ -133,6 +133,7 @@ class Now:
     letters: int = 0
     days: int = 0
     """How many days of the month have passed after the fifteenth."""
+    stated: list["Stated"] = field(default_factory=list)
     versions: dict[str, int] = field(default_factory=lambda: {"seller": 2, "upline": 1})
 
     @property
@@ -174,35 +175,70 @@ class Line:
 
 
 @dataclass(frozen=True)
+class Stated:
+    """What a vendor stated last under a number."""
+
+    vendor: str
+    number: str
+    month: int
+    revision: int
+    lines: tuple[StatementLine, ...]
+
+    def command(self) -> ReceiveStatement:
+        return ReceiveStatement(
+            vendor=self.vendor,
+            number=self.number,
+            revision=self.revision,
+            statement_month=months.text(self.month),
+            control_total_minor=sum(half_away(line.commission_minor) for line in self.lines),
+            lines=self.lines,
+        )
+
+
+def _stated_line(number: int, line: Line, month: int) -> StatementLine:
+    return StatementLine(
+        line=number,
+        account=line.number,
+        service=line.service,
+        product=line.product,
+        charge_kind=CHARGE_KINDS[line.kind],
+        commission_minor=Decimal(line.commission),
+        service_month=None if line.month in (None, 99) else months.text(month + (line.month or 0)),
+        month_basis="unknown" if line.month == 99 else "stated",
+    )
+
+
+@dataclass(frozen=True)
 class Statement:
     vendor: str
     lines: tuple[Line, ...]
 
     def commands(self, now: Now) -> Iterator[Given]:
         now.statements += 1
-        lines = tuple(self._line(number, line, now) for number, line in enumerate(self.lines, start=1))
-        yield by_ann(
-            ReceiveStatement(
-                vendor=self.vendor,
-                number=f"S-{now.statements}",
-                statement_month=months.text(FIRST + now.month),
-                control_total_minor=sum(half_away(line.commission_minor) for line in lines),
-                lines=lines,
-            )
-        )
+        month = FIRST + now.month
+        lines = tuple(_stated_line(number, line, month) for number, line in enumerate(self.lines, start=1))
+        now.stated.append(Stated(self.vendor, f"S-{now.statements}", month, 0, lines))
+        yield by_ann(now.stated[-1].command())
 
-    def _line(self, number: int, line: Line, now: Now) -> StatementLine:
-        stated = None if line.month in (None, 99) else months.text(FIRST + now.month + (line.month or 0))
-        return StatementLine(
-            line=number,
-            account=line.number,
-            service=line.service,
-            product=line.product,
-            charge_kind=CHARGE_KINDS[line.kind],
-            commission_minor=Decimal(line.commission),
-            service_month=stated,
-            month_basis="unknown" if line.month == 99 else "stated",
-        )
+
+@dataclass(frozen=True)
+class Revised:
+    """The last statement but ``back`` is stated again, without some of its lines and with others."""
+
+    back: int
+    dropped: tuple[int, ...]
+    lines: tuple[Line, ...]
+
+    def commands(self, now: Now) -> Iterator[Given]:
+        if not now.stated:
+            return
+        at = -1 - self.back % len(now.stated)
+        was = now.stated[at]
+        new = [_stated_line(1, line, was.month) for line in self.lines]
+        lines = [*new, *(line for place, line in enumerate(was.lines) if place not in self.dropped)]
+        numbered = tuple(line.model_copy(update={"line": number}) for number, line in enumerate(lines, start=1))
+        now.stated[at] = replace(was, revision=was.revision + 1, lines=numbered)
+        yield by_ann(now.stated[at].command())
 
 
 @dataclass(frozen=True)
@@ -642,6 +678,7 @@ class Adjusted:
 Happening = (
     MonthsPass
     | Statement
+    | Revised
     | Letter
     | NewUpline
     | NewAgreement
@@ -880,6 +917,12 @@ _NAMED = st.lists(
 ).map(tuple)
 
 _STATEMENT = st.builds(Statement, vendor=_VENDOR, lines=st.lists(_LINE, max_size=4).map(tuple))
+_REVISED = st.builds(
+    Revised,
+    back=st.integers(0, 2),
+    dropped=st.lists(st.integers(0, 4), max_size=3, unique=True).map(tuple),
+    lines=st.lists(_LINE, max_size=2).map(tuple),
+)
 _LETTER = st.builds(
     Letter,
     account=_ACCOUNT,
@@ -941,6 +984,8 @@ HAPPENINGS: st.SearchStrategy[Happening] = st.one_of(
     _STATEMENT,
     _STATEMENT,
     _STATEMENT,
+    _REVISED,
+    _REVISED,
     _LETTER,
     _LETTER,
     st.builds(NewPlanVersion, _PLAN, st.booleans(), _MONTH, _RULES, _OVERRIDES),

@@ -30,7 +30,12 @@ from domain.rating import release_1
 from domain.rating.expected import expected_zeros
 from domain.rating.facts import HOUSE_NO, NEVER, RECURRING, SPIFF, AccountFacts, Cell, HouseFacts
 from domain.rating.facts import Line as FactLine
-from domain.vendor_statement import VendorStatementContinued, VendorStatementReceived
+from domain.vendor_statement import (
+    FirstOfLines,
+    FurtherLines,
+    VendorStatementRevised,
+    VendorStatementRevisionContinued,
+)
 from projections import facts, ledger
 from projections.ledger import (
     ADJUSTMENT_KIND,
@@ -59,9 +64,11 @@ from tests.system.generated import (
     NewAgreement,
     NewPlanVersion,
     NewUpline,
+    NumberEnded,
     NumberGiven,
     PayRun,
     Placement,
+    Revised,
     Statement,
     Story,
     Told,
@@ -346,9 +353,14 @@ def what_came_is_what_was_posted(told: Told) -> None:
     """At every position: the lines, each rounded once, are what agents, house and suspense hold together."""
     entries = [entry for entry in journal(told) if entry.of_a_cell]
     came = posted = 0
+    stated: dict[tuple[str, int, int], int] = {}
     for recorded in told.events:
-        if isinstance(recorded.event, VendorStatementReceived | VendorStatementContinued):
-            came += sum(half_away(line.commission_minor) for line in recorded.event.lines)
+        event, stream = recorded.event, recorded.stream_id
+        if isinstance(event, VendorStatementRevised | VendorStatementRevisionContinued):
+            came -= sum(stated.pop((stream, gone.revision, gone.line)) for gone in event.withdrawn)
+        if isinstance(event, FirstOfLines | FurtherLines):
+            stated |= {(stream, event.revision, ln.line): half_away(ln.commission_minor) for ln in event.lines}
+            came += sum(half_away(line.commission_minor) for line in event.lines)
         posted += sum(e.amount_minor for e in entries if e.position == recorded.position and e.role != PAYER_ROLE)
         assert posted == came, f"at position {recorded.position}"
     payables = {payee_book(f"agent:{agent}", _house(told)) for agent in _house(told).agents}
@@ -537,6 +549,19 @@ STORIES_TO_REMEMBER: dict[str, Story] = {
         MonthsPass(2),
         Statement("lumen", (Line("5-1", "18748"), Line("5-1", "18748"))),
         PayRun("settled"),
+    ],
+    "a statement is revised after the money was paid, again after a placement, and brought back": [
+        Statement("lumen", (Line("5-1", "1000"), Line("5-1", "1000"), Line("05-1", "333.335"), Line("9-9", "10"))),
+        PayRun("settled"),
+        Revised(0, (0, 2), (Line("5-1", "1234.5"), Line("05-1", "-30"))),
+        PayRun("settled"),
+        Placement("lumen", "05-1", "A-1", None, True),
+        Placement("lumen", "9-9", "A-2", None, False),
+        Revised(0, (0, 1, 3), ()),
+        NumberEnded("A-1", "lumen", "5-1", 1),
+        NumberGiven("A-2", "lumen", "5-1", 1, None),
+        Revised(0, (0, 1), (Line("5-1", "1"), Line("05-1", "-30"), Line("9-9", "10"))),
+        Revised(0, (), ()),
     ],
     "an adjustment is paid, reversed after that, and its month paid again": [
         Adjusted("harbor", 2500, "reversing", "A-1", 1),
