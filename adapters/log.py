@@ -92,7 +92,7 @@ class PostgresLog:
 
         Of events that only carry further lines, of which a big file has thousands, only a stream's last one.
         """
-        return self._recorded(self._patiently(lambda: self.recorder.select_streams(after, _FURTHER)))
+        return self._recorded(self.patiently(lambda: self.recorder.select_streams(after, _FURTHER)))
 
     def history(self, stream: StreamId, upto: int) -> Iterator[Recorded]:
         """All events of a stream up to a version, in order, a few at a time."""
@@ -103,11 +103,11 @@ class PostgresLog:
         """The same with their bytes as stored."""
         for after in range(0, upto, HISTORY_EVENTS):
             end = min(upto, after + HISTORY_EVENTS)
-            yield self._patiently(lambda after=after, end=end: self.recorder.select_stream(stream, after, end))  # type: ignore[misc]
+            yield self.patiently(lambda after=after, end=end: self.recorder.select_stream(stream, after, end))  # type: ignore[misc]
 
     def result_of(self, command_id: str) -> CommandResult | None:
         """What the command id led to, if it is stored."""
-        return _result(self._patiently(lambda: self.recorder.find_command(command_id)))
+        return _result(self.patiently(lambda: self.recorder.find_command(command_id)))
 
     def read(self, after: int, limit: int) -> Sequence[Recorded]:
         """Up to ``limit`` events after a position, in order."""
@@ -115,16 +115,16 @@ class PostgresLog:
 
     def read_raw(self, after: int, limit: int) -> Sequence[RawEvent]:
         """Up to ``limit`` stored events after a position, in order, their bytes as stored."""
-        return self._patiently(lambda: self.recorder.select_rows(after, limit))
+        return self.patiently(lambda: self.recorder.select_rows(after, limit))
 
     def head(self) -> Head | None:
         """The last position and its time, or None for an empty log."""
-        position, recorded_at = self._patiently(self.recorder.head)
+        position, recorded_at = self.patiently(self.recorder.head)
         return Head(position, recorded_at) if position else None
 
     def clock(self) -> datetime:
         """What an event recorded now would bear as its time: never before that of the last one."""
-        return self._patiently(self.recorder.clock)
+        return self.patiently(self.recorder.clock)
 
     def _recorded(self, rows: Iterable[RawEvent]) -> list[Recorded]:
         read = self.mapper.to_domain_event
@@ -200,7 +200,7 @@ class PostgresLog:
 
     # -- broken connections
 
-    def _patiently(self, read: Callable[[], Result]) -> Result:
+    def patiently(self, read: Callable[[], Result]) -> Result:
         """What ``read`` reads; tried again, a bounded number of times, when its connection breaks."""
         for _ in range(RECONNECTS + 1):
             try:

@@ -323,7 +323,8 @@ def _receive(statement: VendorStatement, command: ReceiveStatement, context: Con
         chunks = list(differences(standing(history), lines))
     first = _first(command, months_of, context, len(lines), len(chunks))
     if isinstance(first, VendorStatementRevised):
-        first = with_counts(first, sum(len(c.withdrawn) for c in chunks), sum(len(c.lines) for c in chunks))
+        withdrawn, added = sum(len(chunk.withdrawn) for chunk in chunks), sum(len(chunk.lines) for chunk in chunks)
+        first = counted_as(first, len(chunks), withdrawn, added)
     return [_filled(continued(first, no) if no > 1 else first, chunk) for no, chunk in enumerate(chunks, start=1)]
 
 
@@ -457,8 +458,8 @@ def _first(command: ReceiveStatement, of: Months, context: Context, line_count: 
     return VendorStatementReceived(**shared, lines=())
 
 
-def with_counts(first: VendorStatementRevised, withdrawn: int, added: int) -> VendorStatementRevised:
-    return first.model_copy(update={"withdrawn_count": withdrawn, "added_count": added})
+def counted_as(first: VendorStatementRevised, events: int, withdrawn: int, added: int) -> VendorStatementRevised:
+    return first.model_copy(update={"event_count": events, "withdrawn_count": withdrawn, "added_count": added})
 
 
 def continued(first: FirstOfLines, event_no: int) -> FurtherLines:
@@ -538,16 +539,15 @@ def differences(before: Standing, lines: Iterable[StatementLine]) -> Iterator[Wo
 def _in_worths(entries: Sequence[WithdrawnLine | StatementLine]) -> Iterator[Worth]:
     sizes = [len(canonical(entry.model_dump(mode="json", exclude_none=True))) + 1 for entry in entries]
     at = 0
-    while at < len(entries) or not at:
-        count = fitting(sizes[at : at + LINES_PER_EVENT])
-        part = entries[at : at + count]
+    while True:
+        part = entries[at : at + fitting(sizes[at : at + LINES_PER_EVENT])]
         yield Worth(
             tuple(entry for entry in part if isinstance(entry, WithdrawnLine)),
             tuple(entry for entry in part if isinstance(entry, StatementLine)),
         )
-        if not entries:
+        at += len(part)
+        if at == len(entries):
             return
-        at += count
 
 
 def plain_line(line: StatementLine) -> PlainLine:

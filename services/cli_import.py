@@ -70,6 +70,7 @@ def import_statement(
             bar.add_task("projecting", total=None)
             catch_up(opened)
         queries = opened.queries(caught_up=False)
+        said = queries.audit_of_position(imported.result.first_position) if imported.result.first_position else ""
         waiting = [w for w in queries.suspense(queries.ledger_position()) if w["vendor"] == vendor]
     issued, result = imported.issued, imported.result
     data = {**result_row(issued, result.first_position, result.last_position), "lines": imported.line_count}
@@ -81,6 +82,8 @@ def import_statement(
     shown = f"{show(imported.total_minor, currency)} {currency}"
     again = "; imported already, nothing changed" if imported.again else ""
     render.say(f"{imported.line_count} lines, {shown}, statement month {source.statement_month}{again}")
+    if revision and not imported.again:
+        render.say(said)
     for note in source.notes:
         render.say(f"  note: {note}")
     if not imported.control_total_given:

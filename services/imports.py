@@ -9,8 +9,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from adapters.spool import Source, Spool, SpooledStatement
-from domain.ids import Key, VendorId, vendor_stream
+from adapters.spool import Spool
+from adapters.spooled_statement import Source, SpooledStatement
+from domain.ids import Key, VendorId, statement_stream, vendor_stream
 from domain.log import CommandResult
 from domain.message import Actor, Issued, Model, Refused
 from domain.money import Minor, half_away
@@ -18,6 +19,9 @@ from domain.vendor import contracted
 from domain.vendor_statement import ControlTotalWrong, ReceiveStatement
 from services.commands import CommandIdReused
 from services.house import House
+
+REVISIONS_LOOKED_AT = 20
+"""A file is looked for among the imports of so many revisions, the statement itself the first."""
 
 
 class FileAlreadyImported(Refused):
@@ -59,6 +63,7 @@ def import_statement(
         spooled.read(source, wanted.vendor, wanted.number, contract.statement_lag_months, report)
         issued = issued_for(source, wanted, contract.currency, actor)
         before = house.log.result_of(issued.command_id)
+        check_elsewhere(house, source, wanted)
         try:
             result = house.commands.handle_apart(issued, spooled)
         except CommandIdReused:
@@ -69,7 +74,7 @@ def import_statement(
 
 
 def issued_for(source: Source, wanted: Wanted, currency: str, actor: Actor) -> Issued:
-    """One command id for one file of a vendor: given again it has no further effect."""
+    """One command id for one file of a vendor and each of its revisions: given again it has no further effect."""
     command = ReceiveStatement(
         vendor=wanted.vendor,
         number=wanted.number,
@@ -79,7 +84,23 @@ def issued_for(source: Source, wanted: Wanted, currency: str, actor: Actor) -> I
         control_total_minor=_control_total(source, wanted),
         file_digest=source.digest,
     )
-    return Issued(f"import-{wanted.vendor}-{source.statement_month}-{source.digest[7:23]}", actor, command)
+    return Issued(_command_id(source, wanted, wanted.revision), actor, command)
+
+
+def _command_id(source: Source, wanted: Wanted, revision: int) -> str:
+    name = f"import-{wanted.vendor}-{source.statement_month}-{source.digest[7:23]}"
+    return f"{name}-r{revision}" if revision else name
+
+
+def check_elsewhere(house: House, source: Source, wanted: Wanted) -> None:
+    """Raises FileAlreadyImported where the file is another statement's, or a revision of one, already."""
+    ours = statement_stream(wanted.vendor, wanted.number)
+    for revision in range(REVISIONS_LOOKED_AT):
+        found = house.log.result_of(_command_id(source, wanted, revision))
+        if found is not None and found.first_position:
+            (recorded,) = house.log.read(found.first_position - 1, 1)
+            if recorded.stream_id != ours:
+                raise FileAlreadyImported(imported_before(house, wanted, found))
 
 
 def _control_total(source: Source, wanted: Wanted) -> int:

@@ -21,7 +21,7 @@ from domain.vendor import VendorContracted, contracted
 from domain.vendor_statement import LINES_PER_EVENT, Counted, Months, PlainLine
 from projections import facts
 from services.house import House
-from services.imports import FileAlreadyImported, Wanted, imported_before, issued_for
+from services.imports import FileAlreadyImported, Wanted, check_elsewhere, imported_before, issued_for
 from services.suspense import Desk, Likely
 
 NUMBERS_KEPT = 200
@@ -95,6 +95,7 @@ def _decide(
     counted = Counted(source.line_count, events, source.exact_total, source.rounded_total_minor)
     try:
         issued = issued_for(source, wanted, currency, actor)
+        check_elsewhere(house, source, wanted)
         earlier = house.log.result_of(issued.command_id)
         if earlier is None:
             house.commands.decide(issued, counted)

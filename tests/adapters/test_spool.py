@@ -8,7 +8,8 @@ from hypothesis import given as chosen
 from hypothesis import strategies as st
 
 from adapters.log import PostgresLog
-from adapters.spool import Spool, SpooledStatement, encode
+from adapters.spool import Spool, encode
+from adapters.spooled_statement import SpooledStatement
 from domain.message import Issued, canonical, state_bytes, state_with
 from domain.vendor_statement import (
     BYTES_PER_EVENT,

@@ -11,10 +11,11 @@ import pytest
 from adapters.database import Database
 from adapters.log import RECONNECTS, PostgresLog
 from adapters.settings import Settings
-from adapters.spool import Source
+from adapters.spooled_statement import Source
 from adapters.statement_file import StatementFaults
 from domain.calendar import OpenDay
 from domain.message import Issued
+from domain.receipt import MatchReceipt, MatchTo, ReceiveMoney
 from domain.vendor import ContractVendor, VendorUnknown
 from domain.vendor_statement import (
     ControlTotalWrong,
@@ -22,6 +23,8 @@ from domain.vendor_statement import (
     StatementLine,
     VendorStatementContinued,
     VendorStatementReceived,
+    VendorStatementRevised,
+    VendorStatementRevisionContinued,
 )
 from services.commands import Commands
 from services.house import House
@@ -154,6 +157,82 @@ def test_the_same_file_by_command_and_by_import_counts_once(house: House) -> Non
     imported = take(house)
     command = imported.issued.command.model_copy(update={"lines": tuple(lines())})
     assert house.handle(Issued("by-hand", actor(ANN), command)).event_count == 0
+
+
+# -- revisions
+
+
+def revised(house: House) -> list[VendorStatementRevised | VendorStatementRevisionContinued]:
+    events = [recorded.event for recorded in house.log.read(0, 1000)]
+    return [event for event in events if isinstance(event, VendorStatementRevised | VendorStatementRevisionContinued)]
+
+
+def test_a_revision_carries_the_differences_only(house: House) -> None:
+    take(house)
+    last = lines()[-1].model_copy(update={"commission_minor": Decimal(250)})
+    imported = take(house, Lines([*lines()[:-1], last]), revision=1, control_total_minor=120450)
+
+    (event,) = revised(house)
+    assert [line.commission_minor for line in event.lines] == [250]
+    assert [gone.line for gone in event.withdrawn] == [1204]
+    assert imported.result.event_count == 1
+
+
+def test_the_next_revision_is_offered_to_whom_imports_another_file_under_the_same_number(house: House) -> None:
+    take(house)
+    with pytest.raises(StatementAlreadyReceived, match=r"or state it as revision 1$"):
+        take(house, Lines(lines(commission=101)))
+    take(house, Lines(lines(commission=101)), revision=1)
+    with pytest.raises(StatementAlreadyReceived, match=r"or state it as revision 2$"):
+        take(house, Lines(lines(commission=102)))
+
+
+def test_the_same_revision_again_changes_nothing(house: House) -> None:
+    take(house)
+    first = take(house, Lines(lines(commission=101)), revision=1)
+    again = take(house, Lines(lines(commission=101)), revision=1)
+    assert (again.again, again.result) == (True, first.result)
+
+
+def test_a_vendor_may_return_to_what_it_stated_first(house: House) -> None:
+    take(house)
+    take(house, Lines(lines(commission=101)), revision=1)
+    back = take(house, revision=2)
+    assert back.result.event_count == 5
+    assert [type(event) for event in revised(house)[:5]] == [VendorStatementRevised] + 4 * [
+        VendorStatementRevisionContinued
+    ]
+    same = take(house, revision=3)
+    assert same.result.event_count == 1, "that it said the same again is a fact"
+
+
+def test_a_file_is_one_statements_only_also_as_a_revision(house: House) -> None:
+    take(house)
+    take(house, Lines(lines(commission=101)), revision=1)
+    take(house, Lines(lines(commission=102)), number="2026-02-b")
+    with pytest.raises(FileAlreadyImported):
+        take(house, Lines(lines(commission=101)), number="2026-02-c")
+    with pytest.raises(FileAlreadyImported):
+        take(house, Lines(lines(commission=101)), number="2026-02-b", revision=1)
+    with pytest.raises(FileAlreadyImported):
+        take(house, Lines(lines(commission=102)), revision=2)
+
+
+def test_a_revision_beside_another_writer_is_compared_with_what_is_there_then(house: House, log: PostgresLog) -> None:
+    take(house)
+    commands = Commands(log)
+
+    class Slow(Lines):
+        def chunks(self) -> Iterator[list[dict[str, Any]]]:
+            yield from super().chunks()
+            commands.handle(Issued("money", actor(ANN), ReceiveMoney(receipt="R", vendor="lumen", amount_minor=100)))
+            commands.handle(
+                Issued("match", actor(ANN), MatchReceipt(receipt="R", statements=(MatchTo(number="2026-02"),)))
+            )
+
+    take(house, Slow(lines(commission=101)), revision=1)
+    assert sum(len(event.withdrawn) for event in revised(house)) == 1203
+    assert house.commands.state(STREAM).open_minor == 1203 * 101 - 100
 
 
 # -- beside other writers, on a wire that breaks
