@@ -340,6 +340,17 @@ HOLDS: tuple[Steps, ...] = (
     said(ReleaseHoldback(agent="tern", pay_run="2026-05", currency="USD"), on=date(2026, 7, 30)),
     pay_run("2026-06", 44, figures(tern=21000)),
 )
+REVISED: tuple[Steps, ...] = (
+    ReceiveStatement(
+        vendor="lumen",
+        number="2026-04",
+        revision=1,
+        statement_month="2026-04",
+        control_total_minor=59900 + 300,
+        lines=tuple(line(n, "5-QXTR9941", 100 if n > 300 else 101) for n in range(1, 600)),
+    ),
+)
+"""A cent more on each of the first 300 lines, and the last line withdrawn: 601 differences, in two events."""
 
 
 def story() -> Given:
@@ -359,6 +370,7 @@ def story() -> Given:
         MOVES,
         HOLDS,
         LETTERS,
+        REVISED,
     )
 
 

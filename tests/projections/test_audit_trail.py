@@ -247,6 +247,9 @@ def test_a_statement_says_its_number_month_lines_and_control_total() -> None:
         "reporting on service month 2026-03; it came in 2 parts, the first with 500 lines.",
         "Statement 2026-04 of lumen for statement month 2026-04 continued with 100 lines, part 2 of 2.",
         "590.00 USD of receipt R-1 matched to statement 2026-04 of lumen; 10.00 USD is still open on it.",
+        "Statement 2026-04 of lumen was revised, revision 1: 301 lines withdrawn, 300 lines added; 599 lines by now, "
+        "control total 602.00 USD; it came in 2 parts.",
+        "Revision 1 of statement 2026-04 of lumen continued with 0 lines withdrawn and 101 lines added, part 2 of 2.",
     ]
 
 
