@@ -121,6 +121,26 @@ def test_a_statement_is_imported_once_and_what_is_unknown_waits_in_suspense(trai
     assert trailbook.fine("ledger", "suspense", "--json").data[0]["amount_minor"] == 2000
 
 
+def test_a_revision_is_declared_and_says_what_it_changes(trailbook: Program, tmp_path: Path) -> None:
+    imports = ("import", "statement", "--vendor", "att", "--number", "att-june", "--by", "ann")
+    rows = ["2026-06,AT&T,0047-2291,10.00\n", "2026-06,AT&T,0047-2291,10.00\n", "2026-06,AT&T,0047-2291,5.00\n"]
+    trailbook.fine(*imports, file(tmp_path, "june.csv", HEADER + "".join(rows)))
+    corrected = file(tmp_path, "june corrected.csv", HEADER + "".join([*rows[1:], rows[0].replace("10.00", "11.00")]))
+
+    assert trailbook.wrong(1, *imports, corrected) == (
+        "refused: statement att-june of att was received already, from another file; check its number, or state it as "
+        "revision 1 [StatementAlreadyReceived]"
+    )
+    told = trailbook.fine(*imports, corrected, "--revision", "1").told
+
+    assert "3 lines, 26.00 USD, statement month 2026-06" in told
+    assert "was revised, revision 1: 1 line withdrawn, 1 line added; 3 lines by now, control total 26.00 USD." in told
+    assert "nothing changed" in trailbook.fine(*imports, corrected, "--revision", "1").told
+    assert "the next one is 2, not 4" in trailbook.wrong(
+        1, *imports, file(tmp_path, "x", HEADER + rows[0]), "--revision", "4"
+    )
+
+
 def test_a_statement_with_faults_is_not_taken(trailbook: Program, tmp_path: Path) -> None:
     imports = ("import", "statement", "--vendor", "att", "--by", "ann")
     before = trailbook.fine("status", "--json").data["head"]["position"]
