@@ -337,6 +337,8 @@ class SignedLetter:
     service: str | None = None
     incomplete: bool = False
     approved: bool = True
+    answers: tuple[str, ...] = ()
+    """What came after it: days passed, it was rescinded, confirmed or declined."""
 
     def commands(self, now: Now) -> Iterator[Given]:
         now.letters += 1
@@ -359,6 +361,11 @@ class SignedLetter:
             for account in self.accounts:
                 change = ApproveAgentOfRecordChange(account=account, service=self.service, letter_id=letter_id)
                 yield by_bob(change)
+        for answer in self.answers:
+            for account in self.accounts if answer != "days" else ():
+                yield _answer(answer, {"account": account, "service": self.service, "letter_id": letter_id}, now)
+            if answer == "days":
+                yield from DaysPass(6).commands(now)
 
 
 @dataclass(frozen=True)
@@ -372,14 +379,16 @@ class Answered:
 
     def commands(self, now: Now) -> Iterator[Given]:
         letter_id = f"L-{now.letters}" if self.by_letter and now.letters else None
-        of: dict[str, Any] = {"account": self.account, "service": self.service, "letter_id": letter_id}
-        word = Evidence(signer="customer:cfo", signed_on=now.today)
-        if self.answer == "rescind":
-            yield by_ann(RescindAgentOfRecordChange(**of), word)
-        elif self.answer == "confirm":
-            yield by_ann(ConfirmAgentOfRecordChange(**of))
-        else:
-            yield DeclineAgentOfRecordChange(**of, declined_because="the signer is unknown"), BOB, word
+        yield _answer(self.answer, {"account": self.account, "service": self.service, "letter_id": letter_id}, now)
+
+
+def _answer(answer: str, of: dict[str, Any], now: Now) -> Given:
+    word = Evidence(signer="customer:cfo", signed_on=now.today)
+    if answer == "rescind":
+        return by_ann(RescindAgentOfRecordChange(**of), word)
+    if answer == "confirm":
+        return by_ann(ConfirmAgentOfRecordChange(**of))
+    return DeclineAgentOfRecordChange(**of, declined_because="the signer is unknown"), BOB, word
 
 
 @dataclass(frozen=True)
@@ -960,11 +969,14 @@ _SIGNED_LETTER = st.builds(
     SignedLetter,
     accounts=st.sampled_from((("A-1",), ("A-2",), ("A-2",), ("A-1", "A-2"))),
     agents=_NAMED,
-    month=_MONTH,
+    month=st.sampled_from((-1, 0, 1, 2, 2, 3, 3, 4)),
     signed=st.integers(0, 3),
     service=_maybe(st.just("dia")),
     incomplete=st.sampled_from((False, False, True)),
-    approved=st.booleans(),
+    approved=st.sampled_from((True, True, False)),
+    answers=st.sampled_from(
+        ((), (), ("rescind",), ("confirm", "days"), ("days", "confirm"), ("days", "confirm", "decline"), ("decline",))
+    ),
 )
 _ANSWERED = st.builds(
     Answered,
