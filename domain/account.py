@@ -453,6 +453,10 @@ class NoChangeAccepted(Refused):
     """The customer rescinds, and the vendor confirms or declines, only what the house has accepted."""
 
 
+class LetterTooLate(Refused):
+    """Where the vendor's terms ask for notice, a letter comes in time."""
+
+
 class RescissionWindowIsClosed(Refused):
     """A change is rescinded inside its window; afterwards the customer names an agent of record anew."""
 
@@ -770,10 +774,39 @@ def _change(account: Account, wanted: Wanted, context: Context) -> list[AccountE
     )
     if present == wanted.agents:
         return _named_again(account, change)
+    if too_late := _too_late(account, wanted, context):
+        return [_not_accepted(change, too_late, context)]
     reaches_back = wanted.effective_on < context.today.replace(day=1)
     if reaches_back or wanted.letter is None:
         return [change]
     return [_accept(account, change, wanted.windows, context)]
+
+
+def _too_late(account: Account, wanted: Wanted, context: Context) -> str:
+    """Why a letter came too late by the vendor's terms, or nothing."""
+    vendor = opened(account, wanted.account).vendor
+    notice = contracted(context.state(vendor_stream(vendor)), vendor).terms.agent_of_record_notice_days
+    if notice is None or (wanted.effective_on - context.today).days > notice:
+        return ""
+    return (
+        f"the letter came on {context.today}, not more than {notice} days before {wanted.effective_on}, "
+        f"as {vendor} asks"
+    )
+
+
+def _not_accepted(change: AgentOfRecordChangeProposed, because: str, context: Context) -> AgentOfRecordChangeRejected:
+    """A letter stays in the account's history also where it comes too late; without one there is nothing to keep."""
+    if change.letter_id is None:
+        raise LetterTooLate(f"{because}; name a later month")
+    return AgentOfRecordChangeRejected(
+        account=change.account,
+        service=change.service,
+        agents=change.agents,
+        present_agents=change.present_agents,
+        letter_id=change.letter_id,
+        rejected_because=because,
+        effective_on=context.today,
+    )
 
 
 def _named_again(account: Account, change: AgentOfRecordChangeProposed) -> list[AccountEvent]:

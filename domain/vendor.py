@@ -33,6 +33,8 @@ class VendorTerms(Model):
     """The same in calendar days (5 at AmRisc: published example B03); one of the two."""
     rescission_holidays: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$")] = "US"
     """Whose holidays are no business days: a country, or a state of it such as ``US-NY``."""
+    agent_of_record_notice_days: Annotated[int, Field(ge=0, le=365)] | None = None
+    """A letter comes more than so many days before the change takes effect (10 at AmRisc: B03), or is not accepted."""
     confirms_agent_of_record: bool = False
     """A change of the agent of record counts only once the vendor has confirmed it."""
 

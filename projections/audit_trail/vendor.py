@@ -57,4 +57,8 @@ def _of_changes(terms: VendorTerms) -> str:
         window += f" ({terms.rescission_holidays})"
     elif calendar is not None:
         window = f"; the former agent may rescind a change within {counted(calendar, 'day')}"
+    if terms.agent_of_record_notice_days is not None:
+        window += (
+            f"; a letter comes more than {counted(terms.agent_of_record_notice_days, 'day')} before it takes effect"
+        )
     return f"{window}; a change counts once it has confirmed it" if terms.confirms_agent_of_record else window

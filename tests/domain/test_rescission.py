@@ -11,6 +11,7 @@ from domain.account import (
     AgentOfRecordChanged,
     AgentOfRecordChangeDeclined,
     AgentOfRecordChangeProposed,
+    AgentOfRecordChangeRejected,
     AgentOfRecordChangeRescinded,
     AgentOfRecordDesignated,
     ApproveAgentOfRecordChange,
@@ -20,6 +21,7 @@ from domain.account import (
     ConfirmAgentOfRecordChange,
     DeclineAgentOfRecordChange,
     EvidenceMissing,
+    LetterTooLate,
     NoChangeAccepted,
     RescindAgentOfRecordChange,
     RescissionWindow,
@@ -30,6 +32,7 @@ from domain.account import (
 )
 from domain.agent import AgentIsSuspended, SuspendAgent
 from domain.calendar import OpenDay
+from domain.letter import AgentOfRecordLetterReceived, ReceiveAgentOfRecordLetter
 from domain.message import Actor, SelfApproved
 from domain.policies import Deadline, deadlines
 from domain.vendor import ContractVendor, VendorTerms
@@ -273,3 +276,36 @@ def test_a_window_is_counted_in_business_days_or_in_calendar_days() -> None:
         ContractVendor(vendor="lumen", terms=both)
     with pytest.raises(ValidationError):
         VendorTerms(rescission_holidays="New York")
+
+
+def test_where_the_vendor_asks_for_notice_a_letter_comes_in_time() -> None:
+    """From the open day, 5 January, it is 27 days to February."""
+    in_time, late = VendorTerms(agent_of_record_notice_days=26), VendorTerms(agent_of_record_notice_days=27)
+    given(book(in_time)).when(change(), letter=WORD).then(CHANGED)
+    given(book(late)).when(change(), letter=WORD).then_refused(
+        LetterTooLate,
+        "the letter came on 2026-01-05, not more than 27 days before 2026-02-01, as lumen asks; name a later month",
+    )
+
+
+def test_a_letter_that_comes_too_late_is_kept_and_not_accepted() -> None:
+    late = VendorTerms(agent_of_record_notice_days=27)
+    named = ReceiveAgentOfRecordLetter(
+        letter_id="L-1",
+        customer="alder-foods",
+        accounts=("ACC-1",),
+        agents=SUMMIT,
+        effective_on=FEBRUARY,
+        signer=WORD.signer,
+        signed_on=WORD.signed_on,
+    )
+    kept, rejected = given(book(late)).when(named).events
+    assert isinstance(kept, AgentOfRecordLetterReceived)
+    assert rejected == AgentOfRecordChangeRejected(
+        account="ACC-1",
+        agents=SUMMIT,
+        present_agents=HARBOR,
+        letter_id="L-1",
+        rejected_because="the letter came on 2026-01-05, not more than 27 days before 2026-02-01, as lumen asks",
+        effective_on=DAY,
+    )

@@ -154,6 +154,7 @@ EVENTS: tuple[Event, ...] = (
             rescission_business_days=10,
             rescission_calendar_days=5,
             rescission_holidays="US-NY",
+            agent_of_record_notice_days=10,
             confirms_agent_of_record=True,
         ),
         effective_on=ON,

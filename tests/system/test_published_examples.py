@@ -12,11 +12,18 @@ from typing import Any
 
 import pytest
 
-from domain.account import ChangeAgentOfRecord, DesignateAgentOfRecord, Weighted
+from domain.account import (
+    AgentOfRecordChangeAccepted,
+    AgentOfRecordChangeRejected,
+    ChangeAgentOfRecord,
+    DesignateAgentOfRecord,
+    Weighted,
+)
 from domain.agent import Holdback, SignAgreement, TerminateAgent
 from domain.calendar import OpenDay
 from domain.contract import ActivateService, AssignService, DisconnectService, OrderService, SignContract
 from domain.customer import OnboardCustomer
+from domain.letter import ReceiveAgentOfRecordLetter
 from domain.message import Issued
 from domain.payout import ApprovePayRun, PayRunProposed, ProposePayRun, ReleasePayRun
 from domain.plan import (
@@ -34,7 +41,7 @@ from domain.plan import (
     Selector,
     SignedOrRenewedFrom,
 )
-from domain.vendor import ContractVendor, ListProducts, Product
+from domain.vendor import ContractVendor, ListProducts, Product, VendorTerms
 from domain.vendor_statement import ReceiveStatement, StatementLine
 from tests import spec
 from tests.domain import test_money
@@ -43,7 +50,6 @@ from tests.spec import BOB, DAY, Step, Steps, actor, agent, letter, plan, said
 from tests.system.books import InMemory
 
 NOT_YET = {
-    "B03": "a letter has no deadline before a contract's end, and nobody can rescind it within five days",
     "B04": "a rate cannot differ between new business and renewal while a change of the agent of record is pending",
     "C02": "nothing is paid in advance of what a vendor reports, nor recovered from later months",
     "D01": "there are no draws, so no deficit is carried from one month to the next",
@@ -675,3 +681,52 @@ def test_a_percentage_and_a_spiff_for_every_unit_stack(example: dict[str, Any]) 
             by_kind[posted.charge_kind] += posted.amount_minor
     assert list(by_kind.values()) == [minor(part) for part in expected["parts"]]
     assert earned(book)["agent:harbor"] == minor(expected["total"])
+
+
+# -- agents of record
+
+
+@example("B03", but="a vendor's terms cannot forbid a change in the middle of a contract's term")
+def test_a_letter_comes_more_than_ten_days_before_and_the_incumbent_has_five_days_to_rescind(
+    example: dict[str, Any],
+) -> None:
+    effective = date.fromisoformat(example["inputs"]["effective"])
+    terms = VendorTerms(agent_of_record_notice_days=10, rescission_calendar_days=5)
+    for came_on, expected in example["expected"].items():
+        came = date.fromisoformat(came_on)
+        named = ReceiveAgentOfRecordLetter(
+            letter_id="L-1",
+            customer="alder-foods",
+            accounts=("ACC-1",),
+            agents=(Weighted(agent="summit"),),
+            effective_on=effective,
+            signer="alder-foods:cfo",
+            signed_on=came,
+        )
+        book = InMemory(
+            [
+                Issued(f"command-{n}", actor(step.by), step.command, evidence=step.letter, on=step.on)
+                for n, step in enumerate(
+                    spec._flat(
+                        (
+                            OpenDay(date=came),
+                            ContractVendor(vendor="lumen", terms=terms),
+                            OnboardCustomer(customer="alder-foods"),
+                            plan(),
+                            agent("harbor"),
+                            agent("summit"),
+                            spec.account(),
+                            spec.designated("harbor", effective_on=date(2017, 1, 1)),
+                            named,
+                        )
+                    )
+                )
+            ]
+        )
+        assert book.refusals() == []
+        last = book.simulation.log.events[-1].event
+        if expected == "accepted":
+            assert isinstance(last, AgentOfRecordChangeAccepted)
+            assert last.rescindable_until == came + timedelta(5)
+        else:
+            assert isinstance(last, AgentOfRecordChangeRejected)
