@@ -13,6 +13,7 @@ from rich.text import Text
 from adapters.command_file import read_commands
 from adapters.settings import Settings
 from domain.message import Issued
+from projections.agenda import SCHEDULER
 from services import render
 from services.house import House, open_house
 from services.render import console
@@ -31,19 +32,25 @@ def play(settings: Settings) -> None:
         house.queries()
         console.print(f"PostgreSQL at {house.database.where}, house {house.database.house}\n")
         console.print(Rule("timeline", align="left"))
+        told = 0
         for issued in read_commands(STORY):
-            _give(house, issued)
+            told = _give(house, issued, told)
         _show(house, settings)
 
 
-def _give(house: House, issued: Issued) -> None:
+def _give(house: House, issued: Issued, told: int) -> int:
+    """Give a command; tell what the scheduler did since the position ``told``, and what the command did first."""
     result = house.handle(issued)
     house.projectors.step()
+    if not result.first_position:
+        return told
     queries = house.queries(caught_up=False)
-    if result.first_position:
-        day = queries.day_of(result.first_position)
-        sentence = queries.audit_of_position(result.first_position)
-        console.print(Text.assemble(f"{day}  ", (f"{result.first_position:>3}", "cyan"), f"  {sentence}"))
+    meanwhile = house.log.read(told, result.first_position - told - 1)
+    due = [recorded.position for recorded in meanwhile if recorded.envelope.actor == SCHEDULER]
+    for position in (*due, result.first_position):
+        sentence = queries.audit_of_position(position)
+        console.print(Text.assemble(f"{queries.day_of(position)}  ", (f"{position:>3}", "cyan"), f"  {sentence}"))
+    return result.last_position
 
 
 def _show(house: House, settings: Settings) -> None:
@@ -64,7 +71,16 @@ def _show(house: House, settings: Settings) -> None:
     prefix += f" --house {house.database.house}"
     for words, command in (
         ("why this cent", f"why {corrections[0]}"),
-        ("a deal's whole history", "audit deal D-2009"),
+        (
+            "the same agent's statement of a pay run, as a page to print",
+            "statement harbor --pay-run 2026-05-run --format html",
+        ),
+        (
+            "two claims on one deal, and when the first one's protection ended",
+            "deal board --customer birch-clinic --ended",
+        ),
+        ("a deal's whole history", "audit deal D-2026"),
+        ("what waits in suspense, since when, and why", "suspense list"),
         ("who was agent of record in February, as known before the letter", _agent_book()),
         ("what the balances were before the letter", "ledger balances --known 2026-04-26"),
         ("build everything again and compare", "verify"),

@@ -42,6 +42,10 @@ def test_the_demo_tells_the_story_and_ends_well(first: Said) -> None:
         "Every line in suspense under number 472291 of lumen was placed on account alder-warehouse.",
         "Agent of record on alder-network changed from harbor to summit from 2026-02-01, on the letter signed 2026",
         "Pay run 2026-05-run was approved.",
+        "Statement LU-2026-06 of lumen was revised, revision 1: 1 line withdrawn, 1 line added",
+        "35.51 USD",
+        "The registration of deal D-2026 of birch-clinic with lumen by harbor expired; 2026-09-01 was its last",
+        "Agent-of-record letter AOR-2026-31 of birch-clinic was supplemented; it is complete.",
         "100% clawed back: disconnected on 2026-05-04, 112 days after activation, within 180",
     ):
         assert sentence in first.told
@@ -73,7 +77,7 @@ def test_the_demo_again_on_the_same_data_says_the_same(first: Said, running: Pat
 def test_what_the_demo_proposes_to_try_next_works(first: Said, running: Path) -> None:
     proposed = [line for line in first.out.splitlines() if line.startswith("uv run trailbook ")]
 
-    assert len(proposed) == 5
+    assert len(proposed) == 8
     for line in proposed:
         said = MACHINE.fine(*shlex.split(line)[3:])
         assert said.out
