@@ -109,6 +109,10 @@ class MemoryTables:
         rows = self.rows("facts_name", "name", name)
         return rows[0][1] if rows else None
 
+    def aliases(self, number: str) -> Sequence[tuple[Any, ...]]:
+        """The rows of aliases of a number, such as ``lumen:5-QXTR9941``, in order."""
+        return self.rows("facts_alias", "number", number)
+
     def accounts_of(self, agents: Iterable[str]) -> Iterable[int]:
         return {row[1] for agent in agents for row in self.rows("facts_agent", "agent", agent)}
 

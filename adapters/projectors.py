@@ -298,6 +298,12 @@ class PgFacts:
         row = self.connection.execute(statement, (name,), prepare=True).fetchone()
         return row[0] if row else None
 
+    def aliases(self, number: str) -> Sequence[tuple[Any, ...]]:
+        """The rows of aliases of a number, such as ``lumen:5-QXTR9941``, in order."""
+        statement = sql.SQL("SELECT * FROM {} WHERE number = %s ORDER BY position, seq")
+        name = sql.Identifier(self.schema, "facts_alias")
+        return self.connection.execute(statement.format(name), (number,), prepare=True).fetchall()
+
     def accounts_of(self, agents: Iterable[str]) -> Iterable[int]:
         statement = sql.SQL("SELECT DISTINCT account_no FROM {} WHERE agent = ANY(%s)")
         name = sql.Identifier(self.schema, "facts_agent")

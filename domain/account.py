@@ -1,6 +1,7 @@
 """An account: what a vendor bills under. Our id is minted once; the numbers that vendors print are dated aliases.
 
     account:          (unknown) ── AccountOpened ──▶ open ── AccountAliasAdded / AccountAliasEnded …
+                      ── VendorSucceeded … (another vendor pays for it; see ``domain.succession``)
     agent of record:  (none) ── AgentOfRecordDesignated ──▶ designated ── AgentOfRecordChanged … ──▶ designated
     a change:   AgentOfRecordChangeProposed ──▶ (approved) | AgentOfRecordChangeRejected
         (approved) ──▶ AgentOfRecordChanged, or while the vendor's terms make it wait
@@ -42,6 +43,7 @@ from domain.ids import (
     vendor_stream,
 )
 from domain.message import Actor, Command, Context, Event, Evidence, Model, Refused, Streams, Upcasts, unchanged
+from domain.months import Month
 from domain.plan import ORIGIN
 from domain.vendor import VendorTerms, contracted
 
@@ -225,8 +227,28 @@ class AgentOfRecordChanged(Event, topic="account.agent_of_record_changed", versi
     proposed_by: Actor
 
 
+LateLines = Literal["for-months-before", "always", "never"]
+"""What becomes of a former payer's lines after the change-over: taken for months before it, always, or never."""
+
+
+class VendorSucceeded(Event, topic="account.vendor_succeeded"):
+    """For the months that begin on ``effective_on`` or later ``vendor`` pays for the account, and ``former_vendor`` no
+    longer. ``ended``: the former vendor's numbers that mean it no longer for those months, or, where late lines are
+    taken never, on its statements after ``last_statement_month``. ``collisions``: begun, but other accounts' too."""
+
+    account: AccountId
+    former_vendor: VendorId
+    vendor: VendorId
+    ended: tuple[Printed, ...]
+    begun: tuple[Alias, ...]
+    collisions: tuple[Printed, ...]
+    late_lines: LateLines
+    last_statement_month: Month | None = None
+
+
 AccountEvent = (
     AccountOpened
+    | VendorSucceeded
     | AccountAliasAdded
     | AccountAliasEnded
     | AgentOfRecordDesignated
@@ -500,6 +522,10 @@ class Named(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Account:
     opened: AccountOpened | None = None
+    vendor: str = ""
+    """Who pays for it, after all successions."""
+    former_vendors: frozenset[str] = frozenset()
+    """Vendors that were succeeded on it, and did not come back."""
     aliases: tuple[Alias, ...] = ()
     named: Mapping[str | None, tuple[Named, ...]] = field(default_factory=dict)
     """Everybody who was named agent of record: of the account under None, of single services under their id."""
@@ -525,18 +551,8 @@ def evolve(account: Account, event: AccountEvent) -> Account:
 
 def _evolve(account: Account, event: AccountEvent) -> Account:
     match event:
-        case AccountOpened():
-            return replace(account, opened=event, aliases=event.aliases)
-        case AccountAliasAdded():
-            return replace(account, aliases=(*account.aliases, event.alias))
-        case AccountAliasEnded():
-            kept = tuple(
-                a.model_copy(update={"until": event.effective_on})
-                if (a.vendor, a.number) == (event.vendor, event.number) and a.until is None
-                else a
-                for a in account.aliases
-            )
-            return replace(account, aliases=kept)
+        case AccountOpened() | VendorSucceeded() | AccountAliasAdded() | AccountAliasEnded():
+            return _with_numbers(account, event)
         case AgentOfRecordDesignated():
             return _with_named(account, event)
         case AgentOfRecordChanged():
@@ -554,6 +570,28 @@ def _evolve(account: Account, event: AccountEvent) -> Account:
             return replace(account, last_changes=_less(account.last_changes, event.service))
         case AgentOfRecordChangeDeclined():
             return _declined(account, event)
+        case _:
+            assert_never(event)
+
+
+def _with_numbers(
+    account: Account, event: AccountOpened | VendorSucceeded | AccountAliasAdded | AccountAliasEnded
+) -> Account:
+    match event:
+        case AccountOpened():
+            return replace(account, opened=event, vendor=event.vendor, aliases=event.aliases)
+        case VendorSucceeded():
+            return _succeeded(account, event)
+        case AccountAliasAdded():
+            return replace(account, aliases=(*account.aliases, event.alias))
+        case AccountAliasEnded():
+            kept = tuple(
+                a.model_copy(update={"until": event.effective_on})
+                if (a.vendor, a.number) == (event.vendor, event.number) and a.until is None
+                else a
+                for a in account.aliases
+            )
+            return replace(account, aliases=kept)
         case _:
             assert_never(event)
 
@@ -614,6 +652,19 @@ def _declined(account: Account, event: AgentOfRecordChangeDeclined) -> Account:
         named={**account.named, event.service: kept},
         last_changes=_less(account.last_changes, event.service),
     )
+
+
+def _succeeded(account: Account, event: VendorSucceeded) -> Account:
+    on = event.effective_on
+    kept = tuple(
+        a.model_copy(update={"until": on})
+        if a.vendor == event.former_vendor and a.number in event.ended and (a.until is None or a.until > on)
+        else a
+        for a in account.aliases
+    )
+    vendor = event.vendor if account.vendor == event.former_vendor else account.vendor
+    former = (account.former_vendors | {event.former_vendor}) - {event.vendor}
+    return replace(account, vendor=vendor, former_vendors=former, aliases=(*kept, *event.begun))
 
 
 def opened(account: Account, account_id: str) -> AccountOpened:

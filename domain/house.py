@@ -19,6 +19,7 @@ from domain import (
     payout,
     plan,
     receipt,
+    succession,
     suspense,
     vendor,
     vendor_statement,
@@ -39,6 +40,7 @@ HouseEvent = (
     | vendor_statement.VendorStatementEvent
     | suspense.SuspenseEvent
     | line_move.LineMoveEvent
+    | succession.SuccessionEvent
     | receipt.ReceiptEvent
     | adjustment.AdjustmentEvent
     | payout.PayRunEvent
@@ -59,6 +61,7 @@ FOLDS: Mapping[str, tuple[Any, Any]] = {
     "vendor-statement": (vendor_statement.EMPTY, vendor_statement.evolve),
     "suspense": (suspense.EMPTY, suspense.evolve),
     "line-move": (line_move.EMPTY, line_move.evolve),
+    "succession": (succession.EMPTY, succession.evolve),
     "receipt": (receipt.EMPTY, receipt.evolve),
     "adjustment": (adjustment.EMPTY, adjustment.evolve),
     "pay-run": (payout.EMPTY_RUN, payout.evolve_run),
@@ -99,6 +102,8 @@ def _decide_stream(stream: StreamId, command: Command, context: Context) -> list
             return list(letter.decide_account(key, state, command, context))
         case "account" if isinstance(command, suspense.ApprovePlacement):
             return list(suspense.decide_account(state, command, context))
+        case "account" if isinstance(command, succession.SucceedVendor):
+            return list(succession.decide_account(state, command, context))
         case "vendor-statement" if isinstance(command, receipt.MatchReceipt):
             return list(receipt.decide_statement(state, key.partition(":")[2], command, context))
         case "pay-run":
@@ -122,6 +127,7 @@ _MODULES: Mapping[str, Any] = {
     "vendor-statement": vendor_statement,
     "suspense": suspense,
     "line-move": line_move,
+    "succession": succession,
     "receipt": receipt,
     "adjustment": adjustment,
 }

@@ -6,6 +6,7 @@ numbers) keep their case.
 """
 
 import re
+from datetime import date
 from typing import Annotated
 
 from pydantic import AfterValidator, StringConstraints
@@ -118,6 +119,11 @@ def suspense_stream(vendor: str, number: str) -> StreamId:
 def line_move_stream(vendor: str, statement: str) -> StreamId:
     """The stream of the moves of one statement's lines from account to account."""
     return f"line-move:{vendor}:{statement}"
+
+
+def succession_stream(vendor: str, successor: str, effective_on: date) -> StreamId:
+    """The stream of the plan by which one vendor's accounts become another's on a day."""
+    return f"succession:{vendor}:{successor}:{effective_on}"
 
 
 def receipt_stream(receipt: str) -> StreamId:

@@ -26,6 +26,7 @@ from domain.account import (
     AgentOfRecordChangeRescinded,
     AgentOfRecordDesignated,
     RescissionWindowClosed,
+    VendorSucceeded,
     Weighted,
 )
 from domain.house import HouseEvent
@@ -103,7 +104,13 @@ def project(recorded: Recorded, state: KeyedState) -> Iterable[Row]:
         case AgentOfRecordChangeDeclined():
             step_ = UNDONE if event.had_changed else "declined"
             return [_step(event, step_, event.changed_on, None, recorded.position)]
-        case AccountOpened() | AccountAliasAdded() | AccountAliasEnded() | AgentOfRecordChangeConfirmed():
+        case (
+            AccountOpened()
+            | AccountAliasAdded()
+            | AccountAliasEnded()
+            | VendorSucceeded()
+            | AgentOfRecordChangeConfirmed()
+        ):
             return []
         case _:
             assert_never(event)

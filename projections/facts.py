@@ -27,6 +27,7 @@ from domain.account import (
     AgentOfRecordDesignated,
     Alias,
     RescissionWindowClosed,
+    VendorSucceeded,
     Weighted,
 )
 from domain.adjustment import AdjustmentApproved, AdjustmentEvent, AdjustmentReversed
@@ -83,6 +84,7 @@ from domain.plan import CHARGE_KINDS, PlanEvent, PlanVersionProposed, PlanVersio
 from domain.rating.facts import ADJUSTMENT_NO, CASH_NO, HOLD_NO, HOUSE_NO, AccountFacts
 from domain.rating.release_1 import waiting_for_service
 from domain.receipt import MoneyReceived, ReceiptEvent, ReceiptMatched
+from domain.succession import SuccessionAnnounced, SuccessionEvent
 from domain.suspense import LineOf, PlacementApproved, PlacementProposed, PlacementRejected, SuspenseEvent
 from domain.vendor import (
     ProductsListed,
@@ -140,6 +142,7 @@ ALIASES = Table(
         Column("valid_until", "date", "for service months before this day; none: open", True),
         Column("position", "bigint", "position of the event"),
         Column("seq", "integer", "order within the event"),
+        Column("printed_until", "date", "of an end: only statements of months before this day mean it", True),
     ),
     ("number", "position", "seq"),
     (("alike",),),
@@ -207,7 +210,7 @@ class _Writer(NamedTuple):
     def alias(self, account_no: int, alias: Alias, seq: int) -> None:
         number = f"{alias.vendor}:{alias.number}"
         like = f"{alias.vendor}:{alike(alias.number)}"
-        row = (number, like, account_no, alias.from_, alias.until, self.position, seq)
+        row = (number, like, account_no, alias.from_, alias.until, self.position, seq, None)
         self.out.append(Row("facts_alias", row))
         self.fact(account_no, "payer", alias.vendor, alias.number, alias.until.isoformat() if alias.until else None)
         self.out.append(Row("facts_payer", (alias.vendor, account_no, self.position, seq)))
@@ -230,6 +233,9 @@ def _learn(event: HouseEvent, to: _Writer) -> None:
         _learn_business(event, to)
     elif isinstance(event, AgencyEvent):
         _learn_agency(event, to)
+    elif isinstance(event, SuccessionEvent):
+        if isinstance(event, SuccessionAnnounced):
+            to.fact(HOUSE_NO, "succession", event.vendor, event.successor)
     elif isinstance(event, VendorStatementEvent | SuspenseEvent | LineMoveEvent):
         _learn_lines(event, to)
     elif isinstance(event, ReceiptEvent | PayRunEvent | PayoutEvent):
@@ -272,6 +278,8 @@ def _learn_business(event: AccountEvent | ContractEvent, to: _Writer) -> None:
     match event:
         case AccountOpened() | AccountAliasAdded() | AccountAliasEnded():
             _learn_account(event, to)
+        case VendorSucceeded():
+            _learn_succession(event, to)
         case AgentOfRecordDesignated() | AgentOfRecordChanged():
             _learn_agent_of_record(event, to)
         case ServiceAssigned() | ServiceActivated() | ServiceRepriced() | ServiceDisconnected() | ContractRenewed():
@@ -368,8 +376,23 @@ def _learn_account(event: AccountOpened | AccountAliasAdded | AccountAliasEnded,
         to.alias(account_no, event.alias, 0)
     else:
         number, like = f"{event.vendor}:{event.number}", f"{event.vendor}:{alike(event.number)}"
-        to.out.append(Row("facts_alias", (number, like, account_no, None, event.effective_on, to.position, 0)))
+        to.out.append(Row("facts_alias", (number, like, account_no, None, event.effective_on, to.position, 0, None)))
         to.fact(account_no, "payer", event.vendor, event.number, event.effective_on.isoformat())
+
+
+def _learn_succession(event: VendorSucceeded, to: _Writer) -> None:
+    """Who pays from when on, the former vendor's numbers that end and the successor's that begin."""
+    account_no = to.number_of(f"account:{event.account}")
+    to.fact(account_no, "succeeded", event.former_vendor, event.vendor, event.effective_on.isoformat())
+    to.out.append(Row("facts_payer", (event.vendor, account_no, to.position, 0)))
+    last = event.last_statement_month
+    printed_until = months.first_day(months.number(last) + 1) if last is not None else None
+    for seq, number in enumerate(event.ended):
+        name, like = f"{event.former_vendor}:{number}", f"{event.former_vendor}:{alike(number)}"
+        ends = (name, like, account_no, None, event.effective_on, to.position, seq, printed_until)
+        to.out.append(Row("facts_alias", ends))
+    for seq, alias in enumerate(event.begun, start=len(event.ended) + 1):
+        to.alias(account_no, alias, seq)
 
 
 def _learn_agent_of_record(event: AgentOfRecordDesignated | AgentOfRecordChanged, to: _Writer) -> None:
@@ -594,16 +617,27 @@ def _meant(rows: Iterable[tuple[Any, ...]], statement_month: int, month: int) ->
     printed_by, served_from = months.last_day(statement_month), months.first_day(month)
     rows = list(rows)
     meant: set[int] = set()
-    for _, _, account_no, valid_from, valid_until, position, _ in rows:
+    for _, _, account_no, valid_from, valid_until, position, _, _ in rows:
         if valid_from is None or valid_from > printed_by:
             continue
-        ends: Iterator[date | None] = (
-            row[4] for row in rows if row[3] is None and row[2] == account_no and row[5] > position
-        )
-        until = min((end for end in (valid_until, *ends) if end is not None), default=None)
-        if until is None or served_from < until:
+        ends = [row for row in rows if row[3] is None and row[2] == account_no and row[5] > position]
+        until = min((end for end in (valid_until, *(row[4] for row in ends)) if end is not None), default=None)
+        printed_until = min((row[7] for row in ends if row[7] is not None), default=None)
+        if (until is None or served_from < until) and (printed_until is None or printed_by < printed_until):
             meant.add(account_no)
     return meant
+
+
+def holders(rows: Iterable[tuple[Any, ...]], on: date) -> set[int]:
+    """The accounts that a number means on a day or later, by its rows of aliases."""
+    rows = list(rows)
+    found: set[int] = set()
+    for row in rows:
+        ends = [row[4], *(end[4] for end in rows if end[3] is None and end[2] == row[2] and end[5] > row[5])]
+        until = min((end for end in ends if end is not None), default=None)
+        if row[3] is not None and (until is None or until > on):
+            found.add(row[2])
+    return found
 
 
 SUSPENSE_STRIDE = 1024

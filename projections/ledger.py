@@ -287,6 +287,8 @@ def touched_by(account: LedgerAccount, house: HouseFacts, fact: Sequence[Any], p
         first = months.number_of(date.fromisoformat(fact[1]))
     elif tag == "renewed":
         first = months.number_of(date.fromisoformat(fact[2]))
+    elif tag == "succeeded":
+        first = months.first_month_from(date.fromisoformat(fact[3]))
     else:
         first = 0
     cells = facts.cells(house, position)
@@ -444,6 +446,8 @@ def _subjects(facts: Iterable[tuple[int, Sequence[Any]]]) -> set[str]:
             case "aor":
                 subjects.update(f"agent:{agent}" for agent, _ in fact[2])
             case "account":
+                subjects.add(f"vendor:{fact[2]}")
+            case "succeeded":
                 subjects.add(f"vendor:{fact[2]}")
             case "payer":
                 subjects.add(f"vendor:{fact[1]}")

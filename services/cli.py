@@ -32,7 +32,7 @@ from domain.payout import ApprovePayRun, ProposePayRun, ReleasePayRun, ReturnPay
 from projections import agent_book as agent_book_projection
 from projections import audit_trail
 from services import render
-from services.cli_accounts import account_app, agent_app, vendor_app
+from services.cli_accounts import account_app, agent_app
 from services.cli_deals import deal_app
 from services.cli_import import import_app
 from services.cli_money import adjust_app, payout_held
@@ -51,6 +51,7 @@ from services.cli_shared import (
     result_row,
 )
 from services.cli_statement import statement
+from services.cli_succession import vendor_app
 from services.cli_suspense import suspense_app
 from services.demo import DEMO_HOUSE, play
 from services.house import House

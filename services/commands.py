@@ -135,6 +135,14 @@ class Commands:
                 raise
         raise TooBusy(f"command {issued.command_id} met other writers {ATTEMPTS} times; give it again")
 
+    def would(self, issued: Issued) -> list[Event]:
+        """What the command would lead to now, and nothing is recorded. Raises Refused."""
+        return [event for new in self._decide(self.enrich(issued), self._states).decided.values() for event in new]
+
+    def read_ahead(self, streams: Sequence[StreamId]) -> None:
+        """Read streams in one go, so that the commands that follow find them remembered."""
+        self._states(streams)
+
     def open_day(self, day: date, actor: Actor) -> None:
         """Open the day unless it is open already. Raises DayHasPassed."""
         today = self._states((CALENDAR,))[CALENDAR][1].open_day

@@ -18,11 +18,13 @@ from domain.ids import CALENDAR
 from domain.log import CommandResult
 from domain.message import Issued, Refused
 from domain.payout import ProposePayRun
+from domain.succession import AnnounceSuccession
 from projections import agenda, facts
 from projections.agenda import SCHEDULER
 from services.commands import Commands
 from services.letters import with_rescission_windows
 from services.queries import Queries
+from services.succession import with_holders
 from services.suspense import asks_the_book, with_what_waits
 
 logger = structlog.get_logger("trailbook")
@@ -91,9 +93,10 @@ class House:
         Figures are as known at the head of the log; the ledger must have reached it.
         """
         issued = with_rescission_windows(issued, self.commands.state)
-        if asks_the_book(issued):
+        if asks_the_book(issued) or isinstance(issued.command, AnnounceSuccession):
             reached = self.projectors.catch_up(names=(facts.name,))
-            return with_what_waits(issued, self._queries().facts, reached)
+            book = self._queries().facts
+            return with_holders(with_what_waits(issued, book, reached), book, reached)
         if not isinstance(issued.command, ProposePayRun):
             return issued
         position = self._head() if self._figures_at is None else self._figures_at

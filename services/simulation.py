@@ -30,6 +30,7 @@ from projections.agenda import Due
 from projections.ledger import KIND_NAMES, PAYER_ROLE, UNEARNED, Leg, book_name, payee_book
 from services.commands import Commands
 from services.letters import with_rescission_windows
+from services.succession import with_holders
 from services.suspense import asks_the_book, with_what_waits
 
 
@@ -66,6 +67,7 @@ class Simulation:
     def _enrich(self, issued: Issued) -> Issued:
         self._catch_up()
         issued = with_rescission_windows(issued, self.commands.state)
+        issued = with_holders(issued, self.book.tables, self.book.position)
         if asks_the_book(issued):
             return with_what_waits(issued, self.book.tables, self.book.position)
         if not isinstance(issued.command, ProposePayRun):

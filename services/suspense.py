@@ -168,8 +168,10 @@ class Desk:
     def _candidates(self, vendor: str, number: str) -> Iterator[tuple[int, str]]:
         yield from self._same_number(vendor, number, f"{vendor} {number}")
         yield from self._placed_before(vendor, number)
-        for other, printed, account_no in self._alike(vendor, number):
-            yield account_no, f"its number {printed} of {other} differs only in leading zeros, case or punctuation"
+        yield from self._alike(vendor, number)
+        for other in self._related(vendor):
+            yield from self._same_number(other, number, f"{other} {number}, of a vendor before or after {vendor},")
+            yield from self._alike(other, number)
 
     def _same_number(self, vendor: str, number: str, what: str) -> Iterator[tuple[int, str]]:
         """Accounts that the number means now, and then those that it meant."""
@@ -196,10 +198,18 @@ class Desk:
         for account_no in dict.fromkeys(to):
             yield account_no, f"lines under {vendor} {number} were placed on it before"
 
-    def _alike(self, vendor: str, number: str) -> Iterator[tuple[str, str, int]]:
+    def _alike(self, vendor: str, number: str) -> Iterator[tuple[int, str]]:
         for row in self._aliases("alike", f"{vendor}:{alike(number)}"):
             if row[0] != f"{vendor}:{number}":
-                yield vendor, row[0].partition(":")[2], row[2]
+                printed = row[0].partition(":")[2]
+                yield row[2], f"its number {printed} of {vendor} differs only in leading zeros, case or punctuation"
+
+    def _related(self, vendor: str) -> list[str]:
+        """Vendors that succeeded this one, or that it succeeded."""
+        announced = self.queries.house.successors
+        after = [s for s, position in announced.get(vendor, {}).items() if position <= self.known]
+        before = [v for v, of in announced.items() if of.get(vendor, self.known + 1) <= self.known]
+        return sorted({*after, *before})
 
     def _aliases(self, column: str, value: str) -> list[tuple[Any, ...]]:
         statement = sql.SQL("SELECT * FROM {} WHERE {} = %s AND position <= %s ORDER BY position, seq")

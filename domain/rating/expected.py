@@ -119,13 +119,15 @@ def _unreported(account: AccountFacts, house: HouseFacts, known: int) -> Iterato
     cache: TermsCache = {}
     cells = (cell for cell in account.cells(house, known) if cell.kind == RECURRING)
     rated = {cell.month for cell in cells if release_1.rate(account, house, cell, known, cache)}
-    for month, position in house.reported.get(account.vendor, {}).items():
-        expected = not account.services or any(s.in_force(month, known) for s in account.services.values())
-        if position <= known and expected and month not in named and month not in rated:
-            unnamed = f"not on the statement of {account.vendor} that reports on {months.text(month)}"
-            reason = nobody_here_is_paid(account, house, account.vendor, month, known) or unnamed
-            for payee in _payees(account, month, known):
-                yield ExpectedZero(payee, account.account, month, RECURRING, "", reason)
+    for vendor in dict.fromkeys((account.vendor, *(s.vendor for s in account.successions))):
+        for month, position in house.reported.get(vendor, {}).items():
+            expected = not account.services or any(s.in_force(month, known) for s in account.services.values())
+            expected = expected and account.vendor_in(month, known) == vendor
+            if position <= known and expected and month not in named and month not in rated:
+                unnamed = f"not on the statement of {vendor} that reports on {months.text(month)}"
+                reason = nobody_here_is_paid(account, house, vendor, month, known) or unnamed
+                for payee in _payees(account, month, known):
+                    yield ExpectedZero(payee, account.account, month, RECURRING, "", reason)
 
 
 def _payees(account: AccountFacts, month: int, known: int) -> list[str]:

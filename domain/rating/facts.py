@@ -29,6 +29,7 @@ RECURRING, USAGE, ONE_TIME, SPIFF = range(4)
 
 FACTS: dict[str, str] = {
     "account": "account id, vendor",
+    "succeeded": "former vendor, vendor, effective_on: who pays for the months that begin from then on",
     "payer": "vendor that may pay for the account, number or null, until or null: the number's end",
     "aor": "service or null, [[agent, weight]…], effective_on, signed_on, stays at_latest, letter: each or null",
     "undone": "service or null, [[agent, weight]…], effective_on: the vendor declined it; it counts no more",
@@ -54,6 +55,7 @@ FACTS: dict[str, str] = {
     "vendor": "vendor",
     "vendor-agreement": "vendor, effective_on, ended or resumed, evergreen: on the end commission is paid on",
     "products": "vendor, [[product, category]…]",
+    "succession": "vendor, successor: of accounts, from some date",
     "reported": "vendor, month: the vendor has reported on this service month",
     "adjustment": "[[book kind, party, amount_minor]…], currency, effective_on, adjustment, account, month (or null)",
     "held": "[[book kind, party, amount_minor]…], currency, effective_on, pay run",
@@ -199,6 +201,15 @@ class Suspect(NamedTuple):
     number: str
 
 
+class Succession(NamedTuple):
+    """For months that begin on ``on`` or later ``vendor`` pays, and ``former`` no longer."""
+
+    on: date
+    position: int
+    former: str
+    vendor: str
+
+
 class NumberUntil(NamedTuple):
     """A number means the account for service months that begin before ``until``."""
 
@@ -226,6 +237,8 @@ class AccountFacts:
     """By vendor that may pay for the account: the first position at which it was known to."""
     numbers: dict[tuple[str, str], list[NumberUntil]] = field(default_factory=dict)
     """By vendor and number as printed: until when it means the account, as it was learned."""
+    successions: list[Succession] = field(default_factory=list)
+    """By date, and then as they were learned."""
     designations: list[Designation] = field(default_factory=list)
     waiting: list[WaitingChange] = field(default_factory=list)
     agencies: list[AgencyFrom] = field(default_factory=list)
@@ -260,7 +273,7 @@ class AccountFacts:
             month
             for vendor in self.payers
             for month, position in house.reported.get(vendor, {}).items()
-            if position <= known and self.pays(vendor, month, known) and service.in_force(month, known)
+            if position <= known and self.pays(vendor, month, known, position) and service.in_force(month, known)
         ]
 
     def other_agency(self, month: int, known: int) -> AgencyFrom | None:
@@ -270,20 +283,53 @@ class AccountFacts:
         last = max(held, key=lambda agency: (agency.effective_on, agency.position), default=None)
         return last if last is not None and last.agency is not None else None
 
-    def pays(self, vendor: str, month: int, known: int) -> bool:
-        """Whether the vendor may pay for a service month: not after all of its numbers for the account have ended."""
+    def pays(self, vendor: str, month: int, known: int, reported_at: int = NEVER) -> bool:
+        """Whether the vendor may pay for a service month: not after all of its numbers for the account have ended, nor
+        after another vendor has succeeded it, nor before it did that itself.
+
+        What it had reported before its succession was learned it reported as the payer: nothing that was due is undue.
+        """
         if self.payers.get(vendor, NEVER) > known:
+            return False
+        day = months.first_day(month)
+        if self.successions and self._succeeded(vendor, day, known, reported_at):
             return False
         of_vendor = [learned for (v, _), learned in self.numbers.items() if v == vendor]
         ends = [max((n for n in learned if n.position <= known), default=None) for learned in of_vendor]
-        day = months.first_day(month)
         known_ends = [end for end in ends if end is not None]
         return not known_ends or any(end.until > day for end in known_ends)
+
+    def _succeeded(self, vendor: str, day: date, known: int, reported_at: int) -> bool:
+        """Whether another vendor pays for a month in this one's place, by the last succession that concerns it."""
+        turns = [s for s in self.successions if s.position <= known and vendor in (s.former, s.vendor)]
+        before = [s for s in turns if s.on <= day]
+        if before:
+            return before[-1].former == vendor and before[-1].position <= reported_at
+        return bool(turns) and turns[0].vendor == vendor and turns[0].position == self.payers[vendor]
+
+    def vendor_in(self, month: int, known: int) -> str:
+        """Who pays for the account in a month: the vendor under which it was opened, or its successor."""
+        return self.successor_of(self.vendor, month, known)
+
+    def successor_of(self, vendor: str, month: int, known: int) -> str:
+        """The vendor itself, or who has succeeded it by the first day of the month."""
+        day = months.first_day(month)
+        for succession in self.successions:
+            if succession.position <= known and succession.on <= day and succession.former == vendor:
+                vendor = succession.vendor
+        return vendor
 
 
 def _account(facts: AccountFacts, position: int, fact: Sequence[Any]) -> None:
     facts.account, facts.vendor = fact[1], fact[2]
     facts.payers.setdefault(fact[2], position)
+
+
+def _succeeded(facts: AccountFacts, position: int, fact: Sequence[Any]) -> None:
+    _, former, vendor, on = fact
+    facts.successions.append(Succession(date.fromisoformat(on), position, former, vendor))
+    facts.successions.sort()
+    facts.payers.setdefault(vendor, position)
 
 
 def _payer(facts: AccountFacts, position: int, fact: Sequence[Any]) -> None:
@@ -427,6 +473,7 @@ def _cleared(facts: AccountFacts, position: int, fact: Sequence[Any]) -> None:
 
 _ACCOUNT_FACTS = {
     "account": _account,
+    "succeeded": _succeeded,
     "payer": _payer,
     "unmatched": _unmatched,
     "aor": _aor,
@@ -553,6 +600,8 @@ class HouseFacts:
     vendor_no: dict[str, int] = field(default_factory=dict)
     vendor_agreements: dict[str, list[VendorAgreement]] = field(default_factory=dict)
     categories: dict[tuple[str, str], tuple[int, str]] = field(default_factory=dict)
+    successors: dict[str, dict[str, int]] = field(default_factory=dict)
+    """By vendor: who was ever announced to succeed it, with the position."""
     reported: dict[str, dict[int, int]] = field(default_factory=dict)
     """By vendor and service month: the first position at which the vendor had reported on it."""
     changes: list[tuple[int, Sequence[Any]]] = field(default_factory=list)
@@ -642,6 +691,10 @@ def _products(house: HouseFacts, position: int, fact: Sequence[Any]) -> None:
         house.categories[fact[1], product] = (position, category)
 
 
+def _succession(house: HouseFacts, position: int, fact: Sequence[Any]) -> None:
+    house.successors.setdefault(fact[1], {}).setdefault(fact[2], position)
+
+
 def _reported(house: HouseFacts, position: int, fact: Sequence[Any]) -> None:
     house.reported.setdefault(fact[1], {}).setdefault(fact[2], position)
 
@@ -656,4 +709,5 @@ _HOUSE_FACTS = {
     "vendor-agreement": _vendor_agreement,
     "products": _products,
     "reported": _reported,
+    "succession": _succession,
 }

@@ -34,6 +34,7 @@ from domain.message import Actor, Envelope, Evidence, Recorded
 from domain.payout import PayoutEvent, PayRunEvent
 from domain.plan import ORIGIN, PlanEvent
 from domain.receipt import ReceiptEvent
+from domain.succession import SuccessionEvent
 from domain.suspense import SuspenseEvent
 from domain.vendor import VendorEvent
 from domain.vendor_statement import VendorStatementEvent
@@ -50,6 +51,7 @@ from projections.audit_trail import (
     payout,
     plan,
     receipt,
+    succession,
     suspense,
     vendor,
     vendor_statement,
@@ -156,6 +158,8 @@ def _tell(event: HouseEvent, to: Writer) -> None:
         calendar.tell(event, to)
     elif isinstance(event, VendorEvent):
         vendor.tell(event, to)
+    elif isinstance(event, SuccessionEvent):
+        succession.tell(event, to)
     elif isinstance(event, AgentEvent):
         agent.tell(event, to)
     elif isinstance(event, PlanEvent):

@@ -16,8 +16,10 @@ from domain.account import (
     AgentOfRecordChangeRescinded,
     AgentOfRecordDesignated,
     Alias,
+    LateLines,
     RescissionWindowClosed,
     StaysUntilRenewal,
+    VendorSucceeded,
     Weighted,
 )
 from domain.ids import account_stream, customer_stream, letter_stream, vendor_stream
@@ -40,6 +42,8 @@ _OfRecord = AgentOfRecordDesignated | AgentOfRecordChanged | AgentOfRecordChange
 def tell(event: AccountEvent, to: Writer) -> None:
     if isinstance(event, AccountOpened | AccountAliasAdded | AccountAliasEnded):
         _tell_account(event, to)
+    elif isinstance(event, VendorSucceeded):
+        _tell_succession(event, to)
     else:
         _tell_agent_of_record(event, to)
 
@@ -70,6 +74,33 @@ def _tell_account(event: AccountOpened | AccountAliasAdded | AccountAliasEnded, 
             )
         case _:
             assert_never(event)
+
+
+LATE_LINES: dict[LateLines, str] = {
+    "for-months-before": "late lines of {former} are taken for months before that day",
+    "always": "late lines of {former} are taken for every month",
+    "never": "lines of {former} are taken up to its statement of {last}",
+}
+
+
+def _tell_succession(event: VendorSucceeded, to: Writer) -> None:
+    """To the account, its customer and deals, both vendors, and the agents who were named on it."""
+    account = account_stream(event.account)
+    mean = "means" if len(event.begun) == 1 else "mean"
+    begun = f"{and_(map(_alias, event.begun))} {mean} it" if event.begun else "its numbers are not known yet"
+    collides = (
+        f"; {and_(event.collisions)} {'is' if len(event.collisions) == 1 else 'are'} another account's too, and so "
+        "means none"
+        if event.collisions
+        else ""
+    )
+    late = LATE_LINES[event.late_lines].format(former=event.former_vendor, last=event.last_statement_month)
+    to.tell(
+        f"{event.vendor} succeeded {event.former_vendor} on account {event.account} from {event.effective_on}: "
+        f"{begun}{collides}; {late}.",
+        *(account, *to.linked(account), vendor_stream(event.former_vendor), vendor_stream(event.vendor)),
+        *to.linked(agents_of(event.account)),
+    )
 
 
 def _tell_agent_of_record(event: _OfRecord, to: Writer) -> None:

@@ -1,5 +1,7 @@
 """Ids: the same thing in the world is the same stream."""
 
+from datetime import date
+
 import pytest
 from hypothesis import given as for_all
 from hypothesis import strategies as st
@@ -85,6 +87,7 @@ def test_every_stream_is_named_readably_and_has_a_state() -> None:
         ids.statement_stream("lumen", "2026-01"),
         ids.suspense_stream("lumen", "00-42 17"),
         ids.line_move_stream("lumen", "2026-01"),
+        ids.succession_stream("lumen", "zito", date(2026, 3, 1)),
         ids.receipt_stream("R-1"),
         ids.adjustment_stream("ADJ-1"),
         ids.pay_run_stream("2026-01"),
@@ -103,6 +106,7 @@ def test_every_stream_is_named_readably_and_has_a_state() -> None:
         "vendor-statement:lumen:2026-01",
         "suspense:lumen:00-42 17",
         "line-move:lumen:2026-01",
+        "succession:lumen:zito:2026-03-01",
         "receipt:R-1",
         "adjustment:ADJ-1",
         "pay-run:2026-01",

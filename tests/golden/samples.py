@@ -16,6 +16,7 @@ from domain import (
     line_move,
     payout,
     receipt,
+    succession,
     suspense,
     vendor,
 )
@@ -127,6 +128,14 @@ PLACEMENT: dict[str, Any] = {
     "lines": (suspense.LineOf(statement="2026-01", line=7),),
     "service_month": "2025-12",
     "proposed_by": ANN,
+}
+SUCCESSION: dict[str, Any] = {
+    "vendor": "lumen",
+    "successor": "zito",
+    "accounts": ("ACC-1", "ACC-2"),
+    "numbers": (succession.Renumbered(number="00-42 17", becomes="Z 1"),),
+    "collisions": (succession.Collision(number="Z 1", accounts=("ACC-1", "ACC-9")),),
+    "event_count": 2,
 }
 LINE_MOVE: dict[str, Any] = {
     "vendor": "lumen",
@@ -350,6 +359,35 @@ EVENTS: tuple[Event, ...] = (
         number="00-42 17",
         lines=(suspense.LineOf(statement="2026-01", line=7),),
         rejected_because="another customer's",
+        effective_on=ON,
+    ),
+    a.VendorSucceeded(
+        account="ACC-1",
+        former_vendor="lumen",
+        vendor="zito",
+        ended=("00-42 17",),
+        begun=(ALIAS,),
+        collisions=("00-42 17",),
+        late_lines="never",
+        last_statement_month="2026-02",
+        effective_on=ON,
+    ),
+    succession.SuccessionAnnounced(
+        **SUCCESSION,
+        account_count=2,
+        other_numbers="unknown",
+        late_lines="never",
+        last_statement_month="2026-02",
+        as_known_at=1234567,
+        effective_on=ON,
+    ),
+    succession.SuccessionContinued(**SUCCESSION, event_no=2, effective_on=ON),
+    succession.SuccessionCompleted(
+        vendor="lumen",
+        successor="zito",
+        succeeded_count=1,
+        collision_count=1,
+        left_out=(succession.LeftOut(account="ACC-2", because="account ACC-2 is att's, no longer lumen's"),),
         effective_on=ON,
     ),
     line_move.LineMoveProposed(**LINE_MOVE, effective_on=ON),

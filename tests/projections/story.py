@@ -77,6 +77,15 @@ from domain.payout import (
 )
 from domain.plan import ProposePlanVersion, WithdrawPlanVersion
 from domain.receipt import MatchReceipt, MatchTo, ReceiveMoney
+from domain.succession import (
+    PLANNED_PER_EVENT,
+    AnnounceSuccession,
+    Collision,
+    CompleteSuccession,
+    Holder,
+    LeftOut,
+    SucceedVendor,
+)
 from domain.suspense import ApprovePlacement, LineOf, ProposePlacement, RejectPlacement
 from domain.vendor import (
     ContractVendor,
@@ -200,6 +209,26 @@ MONEY: tuple[Steps, ...] = (
     said(ApprovePlacement(vendor="lumen", number="05-77"), by=BOB),
     ReceiveMoney(receipt="R-1", vendor="lumen", amount_minor=61000),
     MatchReceipt(receipt="R-1", statements=(MatchTo(number="2026-04", amount_minor=59000),)),
+)
+TAKEN_OVER: dict[str, Any] = {"vendor": "vonage", "successor": "ericsson", "effective_on": date(2026, 7, 1)}
+TAKEOVER: tuple[Steps, ...] = (
+    ContractVendor(vendor="ericsson", statement_lag_months=1),
+    AnnounceSuccession(
+        **TAKEN_OVER,
+        accounts=tuple(f"vonage/{n}" for n in range(1, 1 + PLANNED_PER_EVENT + 1)),
+        holders=tuple(Holder(account=f"vonage/{n}", numbers=(f"V {n}",)) for n in range(1, 1 + PLANNED_PER_EVENT + 1)),
+        taken=(Collision(number="V 1", accounts=("ericsson/7",)),),
+        other_numbers="kept",
+        late_lines="never",
+    ),
+    SucceedVendor(**TAKEN_OVER, account="vonage/1"),
+    CompleteSuccession(
+        **TAKEN_OVER,
+        succeeded_count=1,
+        left_out=tuple(
+            LeftOut(account=f"vonage/{n}", because="not opened") for n in range(2, 1 + PLANNED_PER_EVENT + 1)
+        ),
+    ),
 )
 WRONG: dict[str, Any] = {"vendor": "vonage", "statement": "V-1", "lines": (1,), "from_account": "vonage/1"}
 MOVES: tuple[Steps, ...] = (
@@ -368,6 +397,7 @@ def story() -> Given:
         ELSEWHERE,
         RIVALS,
         MOVES,
+        TAKEOVER,
         HOLDS,
         LETTERS,
         REVISED,

@@ -666,3 +666,27 @@ def test_single_lines_are_told_by_name_and_a_move_says_both_ways() -> None:
     assert "The proposed move of line 1 of statement V-1 of vonage was rejected: it is right." in told(
         STORY, "account:vonage/1"
     )
+
+
+def test_a_succession_is_told_to_both_vendors_and_to_each_account_with_what_becomes_of_its_numbers() -> None:
+    announced = (
+        "ericsson was announced to succeed vonage on 2026-07-01: 1,001 accounts; numbers not listed are kept, "
+        "1 collision."
+    )
+    moved = (
+        "ericsson succeeded vonage on account vonage/1 from 2026-07-01: account number V 1 of ericsson from 2026-07-01 "
+        "means it; V 1 is another account's too, and so means none; lines of vonage are taken up to its statement of "
+        "2026-06."
+    )
+    ended = (
+        "The succession of vonage by ericsson on 2026-07-01 was completed: 1 account moved; 1,000 accounts left out."
+    )
+    assert told(STORY, "account:vonage/1")[-1] == moved
+    assert moved in told(STORY, "customer:cedar-law")
+    for vendor in ("vendor:vonage", "vendor:ericsson"):
+        assert [s for s in told(STORY, vendor) if "succe" in s] == [
+            announced,
+            "The plan of the succession of vonage by ericsson on 2026-07-01 went on: part 2 of 2.",
+            moved,
+            ended,
+        ]

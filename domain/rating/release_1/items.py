@@ -256,10 +256,8 @@ def _clawed_back(split: Split, service: Service, cell: Cell, known: int) -> list
 
 
 def _reported(account: AccountFacts, house: HouseFacts, month: int, known: int) -> bool:
-    return any(
-        house.reported.get(vendor, {}).get(month, NEVER) <= known and account.pays(vendor, month, known)
-        for vendor in account.payers
-    )
+    reported = ((vendor, house.reported.get(vendor, {}).get(month, NEVER)) for vendor in account.payers)
+    return any(position <= known and account.pays(vendor, month, known, position) for vendor, position in reported)
 
 
 def _received(lines: list[Line]) -> tuple[tuple[str, int], ...]:

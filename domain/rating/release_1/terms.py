@@ -112,6 +112,7 @@ def _turns(account: AccountFacts, house: HouseFacts) -> Iterator[int]:
             yield months.first_month_from(aor.stays_at_latest)
         agents.update(agent for agent, _ in aor.agents)
     yield from (months.number_of(agency.effective_on) for agency in account.agencies)
+    yield from (months.first_month_from(succession.on) for succession in account.successions)
     yield from (agreement.month for of_vendor in house.vendor_agreements.values() for agreement in of_vendor)
     for service in account.services.values():
         for term in service.terms:
@@ -203,7 +204,8 @@ def _nobody_here(
     account: AccountFacts, house: HouseFacts, cell: Cell, service: Service | None, vendor: str, known: int, once: bool
 ) -> str:
     """Why nobody here is paid for the month. A SPIFF that was due when the service was activated stays due."""
-    because = nobody_here_is_paid(account, house, vendor, cell.month, known)
+    payer = account.successor_of(vendor, cell.month, known)
+    because = nobody_here_is_paid(account, house, payer, cell.month, known)
     start = service.activated_on(known) if because and service and once else None
     if start is not None and not nobody_here_is_paid(account, house, vendor, cell.month, start.position):
         return ""
