@@ -186,7 +186,7 @@ def announcement_id(command: AnnounceSuccession, after: int = 0) -> str:
     successions of the same vendors and date, for accounts that were opened since.
     """
     again = f"-{after}" if after else ""
-    return f"succession-{_key(command)}-{Issued('-', Actor(subject='-'), command).digest()[:16]}{again}"
+    return f"succession-{_key(command)}-{Issued('-', Actor(subject='plan'), command).digest()[:16]}{again}"
 
 
 def _of_account(command: AnnounceSuccession, account: str, actor: Actor) -> Issued:
