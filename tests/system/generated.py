@@ -56,6 +56,7 @@ from domain.contract import (
 )
 from domain.customer import OnboardCustomer
 from domain.letter import CompleteAgentOfRecordLetter, ReceiveAgentOfRecordLetter
+from domain.line_move import ApproveLineMove, ProposeLineMove
 from domain.message import Actor, Command, Evidence, Issued, Recorded
 from domain.money import half_away
 from domain.payout import (
@@ -85,6 +86,7 @@ from domain.plan import (
     SignedOrRenewedFrom,
 )
 from domain.receipt import ReceiveMoney
+from domain.succession import AnnounceSuccession, CompleteSuccession, SucceedVendor
 from domain.suspense import ApprovePlacement, LineOf, ProposePlacement
 from domain.vendor import (
     ContractVendor,
@@ -599,6 +601,47 @@ class NumberEnded:
 
 
 @dataclass(frozen=True)
+class LineMoved:
+    """A line of the last statement but ``back`` goes to another account, or back into suspense."""
+
+    vendor: str
+    back: int
+    line: int
+    from_account: str
+    to_account: str | None
+    number: str
+
+    def commands(self, now: Now) -> Iterator[Given]:
+        of = {"vendor": self.vendor, "statement": f"S-{max(1, now.statements - self.back)}"}
+        goes = {"to_account": self.to_account} if self.to_account else {"number": self.number}
+        yield by_ann(
+            ProposeLineMove(
+                **{**of, **goes, "lines": (self.line,), "from_account": self.from_account, "moved_because": "wrong"}
+            )
+        )
+        yield by_bob(ApproveLineMove.model_validate(of))
+
+
+@dataclass(frozen=True)
+class Succeeded:
+    """The other vendor succeeds on one account."""
+
+    vendor: str
+    account: str
+    month: int
+    kept: bool
+    late_lines: str
+
+    def commands(self, now: Now) -> Iterator[Given]:
+        successor = next(vendor for vendor in VENDORS if vendor != self.vendor)
+        of = {"vendor": self.vendor, "successor": successor, "effective_on": day(self.month)}
+        terms = {"other_numbers": "kept" if self.kept else "unknown", "late_lines": self.late_lines}
+        yield by_ann(AnnounceSuccession.model_validate({**of, **terms, "accounts": [self.account]}))
+        yield by_ann(SucceedVendor.model_validate({**of, "account": self.account}))
+        yield by_ann(CompleteSuccession.model_validate({**of, "succeeded_count": 1}))
+
+
+@dataclass(frozen=True)
 class LateAccount:
     """Account 3: Lumen's, under numbers of both vendors."""
 
@@ -708,6 +751,8 @@ Happening = (
     | Renewed
     | Placement
     | LinePlaced
+    | LineMoved
+    | Succeeded
     | NumberGiven
     | NumberEnded
     | LateAccount
@@ -1025,6 +1070,15 @@ HAPPENINGS: st.SearchStrategy[Happening] = st.one_of(
     _PLACEMENT,
     _LINE_PLACED,
     _LINE_PLACED,
+    st.builds(LineMoved, _VENDOR, st.integers(0, 2), st.integers(1, 3), _ACCOUNT, _maybe(_ACCOUNT), _NUMBER),
+    st.builds(
+        Succeeded,
+        _VENDOR,
+        _ACCOUNT,
+        _MONTH,
+        st.booleans(),
+        st.sampled_from(("for-months-before", "always", "never")),
+    ),
     st.builds(NumberGiven, _ACCOUNT, _VENDOR, _NUMBER, _MONTH, _maybe(st.just(8))),
     st.builds(NumberEnded, _ACCOUNT, _VENDOR, _NUMBER, _MONTH),
     st.builds(LateAccount),
