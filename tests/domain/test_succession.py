@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from domain.account import AddAlias, Alias, VendorSucceeded
-from domain.message import Command
 from domain.succession import (
     PLANNED_PER_EVENT,
     AccountNotInSuccession,
@@ -131,22 +130,25 @@ def test_a_number_that_would_mean_two_accounts_is_a_collision(
     assert {one.number: len(one.accounts) for one in event.collisions} == collisions
 
 
-@pytest.mark.parametrize(
-    ("command", "refusal"),
-    [
-        (announce(successor="lumen"), SuccessorIsVendor),
-        (announce(successor="att"), VendorUnknown),
-        (announce(successor="cad"), CurrencyWrong),
-        (announce(numbers=(Renumbered(number="5-1"), Renumbered(number="5-1", kept=True))), NumberRenamedTwice),
-        (
-            announce(numbers=(Renumbered(number="7"),), holders=(Holder(account="ACC-1"), Holder(account="ACC-2"))),
-            NumberNotHeld,
-        ),
-    ],
-    ids=["itself", "unknown vendor", "another currency", "a number twice", "a number of nobody"],
-)
-def test_a_plan_that_cannot_be_is_refused(command: Command, refusal: Any) -> None:
-    given(BOOK, ContractVendor(vendor="cad", currency="CAD")).when(command).then_refused(refusal)
+def test_a_vendor_is_succeeded_by_another_contracted_one_in_its_currency() -> None:
+    house = given(BOOK, ContractVendor(vendor="cad", currency="CAD"))
+    house.when(announce(successor="lumen")).then_refused(
+        SuccessorIsVendor, "lumen cannot succeed itself; name the vendor that pays from then on"
+    )
+    house.when(announce(successor="att")).then_refused(VendorUnknown)
+    house.when(announce(successor="cad")).then_refused(CurrencyWrong)
+
+
+def test_a_number_becomes_one_number_and_is_one_of_the_succession() -> None:
+    holders = (Holder(account="ACC-1", numbers=("5-1",)), Holder(account="ACC-2"))
+    twice = (Renumbered(number="5-1"), Renumbered(number="5-1", kept=True))
+    given(BOOK).when(announce(numbers=twice, holders=holders)).then_refused(
+        NumberRenamedTwice, "number 5-1 of lumen is there twice; say once what it becomes"
+    )
+    strange = (Renumbered(number="7"), Renumbered(number="8"))
+    given(BOOK).when(announce(numbers=strange, holders=holders)).then_refused(
+        NumberNotHeld, "number 7 (and 1 more) of lumen means no account of the succession; check the list"
+    )
 
 
 def test_one_plan_at_a_time_and_another_one_when_it_is_completed() -> None:
