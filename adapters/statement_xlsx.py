@@ -172,7 +172,7 @@ class Workbook:
         like = [other for other in names if alike(other) == alike(name) and alike(name)]
         if len(like) != 1:
             raise self._fault(f"has no tab {name}; it has {_listed(names)}; name its tabs in the mapping")
-        self.notes.append(f"the tab {like[0]} is read as {name}")
+        self.notes.append(f"the tab {like[0]} is read, which the mapping calls {name}")
         return like[0]
 
     def _note(self, read: Sequence[str], visible: Sequence[str], hidden: Sequence[str]) -> None:

@@ -176,6 +176,15 @@ def checked(data: Mapping[str, Any]) -> None:
         fault(str(StatementFaults(data["file"], data["faults"], data["more_faults"])))
     if data["refused"]:
         fault(f"would be refused: {data['refused']['because']} [{data['refused']['refused']}]")
+    if data["lines"]:
+        _checked_lines(data)
+    if data["imported_already"]:
+        say("the file is imported already; importing it again changes nothing")
+    elif data["importable"]:
+        say("the file can be imported")
+
+
+def _checked_lines(data: Mapping[str, Any]) -> None:
     currency = data["currency"]
     total = f"{show(data['total_minor'], currency)} {currency}"
     say(f"{counted(data['lines'], 'line')}, {total}, statement month {data['statement_month'] or 'unknown'}")
@@ -196,7 +205,3 @@ def checked(data: Mapping[str, Any]) -> None:
     ]
     if numbers:
         rows_table(numbers, ("number", "lines", "amount_minor", "why", "likely"), "would wait in suspense")
-    if data["imported_already"]:
-        say("the file is imported already; importing it again changes nothing")
-    elif data["importable"]:
-        say("the file can be imported")

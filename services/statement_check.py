@@ -25,7 +25,9 @@ from services.imports import FileAlreadyImported, Wanted, check_elsewhere, impor
 from services.suspense import Desk, Likely
 
 NUMBERS_KEPT = 200
-"""How many numbers that mean no account are listed, each with its likely accounts; the others are only counted."""
+"""How many numbers that mean no account are listed; the others are only counted."""
+LIKELY_LOOKED_UP = 50
+"""For how many of them likely accounts are looked up, which takes some milliseconds each; the desk has them all."""
 ACCOUNTS_AT_ONCE = 5_000
 REMEMBERED = 100_000
 """How many looked-up numbers are remembered before all are forgotten."""
@@ -221,7 +223,8 @@ class _Finder:
             return kept[number]
         if len(kept) >= NUMBERS_KEPT:
             return Waiting(number, found.why, ())
-        kept[number] = Waiting(number, found.why, self.desk.likely(self.vendor, number))
+        likely = self.desk.likely(self.vendor, number) if len(kept) < LIKELY_LOOKED_UP else ()
+        kept[number] = Waiting(number, found.why, likely)
         return kept[number]
 
 

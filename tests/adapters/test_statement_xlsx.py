@@ -310,7 +310,7 @@ def test_what_tabs_were_read_and_left_out_is_told(tmp_path: Path) -> None:
     book = read(tmp_path, tabs, "Old", tabs=["Feb", "mar "])
 
     assert book.source.notes == [
-        "the tab Mar is read as mar ",
+        "the tab Mar is read, which the mapping calls mar ",
         "tabs read: Feb, Mar",
         "tabs left out: Notes, Empty",
         "hidden tabs left out: Old",

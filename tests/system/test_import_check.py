@@ -17,7 +17,7 @@ from domain.contract import ActivateService, AssignService, DisconnectService, O
 from domain.customer import OnboardCustomer
 from domain.message import Command, Issued
 from domain.vendor import VendorUnknown
-from domain.vendor_statement import ControlTotalWrong, ServiceMonthUnlikely, StatementAlreadyReceived
+from domain.vendor_statement import ControlTotalWrong, RevisionNotNext, ServiceMonthUnlikely, StatementAlreadyReceived
 from services.house import House
 from services.imports import FileAlreadyImported, Wanted, import_statement
 from services.statement_check import NUMBERS_KEPT, Checked, as_data, check_statement
@@ -155,6 +155,16 @@ def test_a_number_that_was_received_and_a_file_that_was_imported_are_told(house:
     assert (same.again, same.exit_code) == (True, 0)
     assert isinstance(renamed.refused, FileAlreadyImported)
     assert isinstance(other.refused, StatementAlreadyReceived)
+
+
+def test_a_revision_is_judged_as_the_next_one_or_not(house: House, tmp_path: Path) -> None:
+    take(house, tmp_path, GOOD)
+
+    following = check(house, tmp_path, GOOD + GOOD, revision=1)
+    skipping = check(house, tmp_path, GOOD + GOOD, revision=2)
+
+    assert (following.exit_code, following.matched_lines) == (0, 2)
+    assert isinstance(skipping.refused, RevisionNotNext)
 
 
 def test_a_service_month_that_has_not_come_is_told_with_its_line(house: House, tmp_path: Path) -> None:
