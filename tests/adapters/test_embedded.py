@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from shutil import rmtree
 
+import psutil
 import psycopg
 import pytest
 
@@ -69,6 +70,18 @@ def test_given_two_processes_at_once_then_both_use_one_server_and_it_stops_after
     assert runs(data_dir)
     assert second.communicate("\n", timeout=60) == ("", "")
     assert not runs(data_dir)
+
+
+def test_given_a_server_that_died_when_its_user_starts_it_then_it_is_there_again(data_dir: Path) -> None:
+    """It was taken for running, because this process had started it once."""
+    start(data_dir)
+    server = psutil.Process(int((data_dir / "postgres" / "postmaster.pid").read_text().split()[0]))
+    everybody = [server, *server.children(recursive=True)]
+    server.kill()
+    psutil.wait_procs(everybody, timeout=60)
+
+    with psycopg.connect(start(data_dir)) as connection:
+        assert connection.execute("SELECT 'here'").fetchone() == ("here",)
 
 
 def test_given_a_user_that_was_killed_then_it_does_not_keep_the_server_running(data_dir: Path) -> None:

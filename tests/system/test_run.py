@@ -1,10 +1,14 @@
 """``trailbook run``: the real process, until it is told to stop."""
 
+import os
+import shutil
 import signal
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from psycopg import sql
@@ -12,6 +16,7 @@ from structlog.testing import capture_logs
 
 import services.runner
 from adapters.database import Database, DatabaseUnavailable
+from adapters.embedded import leave, start
 from adapters.log import PostgresLog
 from adapters.projectors import FROM_LOG, Poison, Projectors, positions
 from domain.calendar import OpenDay
@@ -112,6 +117,27 @@ def test_given_no_server_yet_then_the_runner_says_once_that_it_waits_and_begins_
             server.stop()
             eventually(lambda: len(run.told("waiting")) == 2, "the runner waits again")
             assert run.end() < ENDS_WITHIN_SECONDS
+
+
+@pytest.mark.long
+def test_given_an_embedded_server_that_died_then_the_runner_starts_it_again() -> None:
+    """Nobody else would have: whoever came later joined the dead one."""
+    folder = Path(tempfile.mkdtemp(prefix="trailbook-"))
+    try:
+        database = Database(start(folder), "trailbook")
+        database.init()
+        Projectors(database).close()
+        embedded = {"TRAILBOOK_DATABASE_URL": "", "TRAILBOOK_HOUSE": "", "TRAILBOOK_DATA_DIR": str(folder)}
+        with runner(database, **embedded) as run:
+            reaches(database, 1)
+            os.kill(int((folder / "postgres" / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
+            eventually(lambda: bool(run.told("going on")), "the runner goes on")
+            assert len(run.told("waiting")) == 1
+            reaches(database, onboard(database, "alder"))
+            assert run.end() < ENDS_WITHIN_SECONDS
+    finally:
+        leave(folder)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def test_given_a_house_that_does_not_exist_then_the_runner_says_so_and_ends(database_url: str) -> None:
