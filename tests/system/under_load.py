@@ -35,8 +35,8 @@ ANN = Actor(subject="ann")
 MONTHS = [months.text(number) for number in range(months.number("2025-03"), months.number("2026-06"))]
 THINKS_SECONDS = 0.01
 """What a writer waits after an answer, so that the projectors of a small machine keep up."""
-ENDS_WITHIN_SECONDS = 2.0
-"""How long `trailbook run` may take to end when it is told to."""
+ENDS_WITHIN_SECONDS = 4.0
+"""How long `trailbook run` may take to end when it is told to: half a second, on a machine that does nothing else."""
 
 
 def environment(database: Database, **more: str) -> dict[str, str]:
