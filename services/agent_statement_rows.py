@@ -38,6 +38,8 @@ from services.queries import Entry, NotFound, Queries
 ACCOUNTS_AT_ONCE = 500
 EVENTS_AT_ONCE = 500
 
+_Lines = dict[tuple[int, int], list[tuple[FactLine, tuple[int, int, str]]]]
+"""By statement and line: where the line stood on the account, with month, kind and currency, one after the other."""
 ItemKey = tuple[Cell, int, int]
 """What is rated and rounded: its cell, its number, its line."""
 Row = dict[str, Any]
@@ -122,14 +124,14 @@ class StatementRows:
         for start in range(0, len(numbers), ACCOUNTS_AT_ONCE):
             accounts = list(self._accounts(numbers[start : start + ACCOUNTS_AT_ONCE]))
             lines = {account.account_no: _lines_of(account, by_account[account.account_no]) for account in accounts}
-            self.said.learn(line.position for of_account in lines.values() for line in of_account.values())
+            self.said.learn(of_item[0][0].position for own in lines.values() for of_item in own.values())
             self.said.learn(account.account_no for account in accounts)
             for account in accounts:
-                customer = self.said.customers.get(account.account_no)
-                for entry, before, after in self._rated(account, by_account[account.account_no]):
+                customer, own = self.said.customers.get(account.account_no), lines[account.account_no]
+                for entry, before, after in self._rated(account, by_account[account.account_no], own):
                     row = self._row(agent, entry, before, after)
                     row |= {"account": account.account, "customer": customer}
-                    row |= self._stated(entry, lines[account.account_no].get((entry.item_no, entry.item_line)))
+                    row |= self._stated(entry, own.get((entry.item_no, entry.item_line)))
                     yield (account.account, *entry.cell[1:], *_after_cell(entry)), row
 
     def _accounts(self, numbers: Sequence[int]) -> Iterator[AccountFacts]:
@@ -145,17 +147,28 @@ class StatementRows:
             yield account
 
     def _rated(
-        self, account: AccountFacts, entries: Iterable[Entry]
+        self, account: AccountFacts, entries: Iterable[Entry], lines: _Lines
     ) -> Iterator[tuple[Entry, Sequence[Item], Sequence[Item]]]:
-        """Each entry with its item before and after; a cell is rated once for all entries of one position."""
+        """Each entry with its item before and after; a cell is rated once for all entries of one position.
+
+        Of a cell's lines only those of the entries are rated: what a line gives does not hang on its neighbours. What a
+        service is paid by the month gathers lines, and has all of them.
+        """
         caches: dict[int, TermsCache] = {}
         in_order = sorted(entries, key=lambda e: (e.position, e.cell, e.leg))
         for (position, cell), group in groupby(in_order, key=lambda e: (e.position, e.cell)):
+            of_cell = list(group)
+            items = {(entry.item_no, entry.item_line) for entry in of_cell}
+            whole = account.lines.get(cell[1:], [])
+            if all(line for _, line in items):
+                stood = (stood for item in sorted(items) for stood in lines[item])
+                account.lines[cell[1:]] = [line for line, where in stood if where == cell[1:]]
             before, after = (
                 _by_item(release_1.rate(account, self.house, cell, known, caches.setdefault(known, {})))
                 for known in (position - 1, position)
             )
-            for entry in group:
+            account.lines[cell[1:]] = whole
+            for entry in of_cell:
                 item = (entry.item_no, entry.item_line)
                 yield entry, before.get(item, ()), after.get(item, ())
 
@@ -179,12 +192,12 @@ class StatementRows:
         """The house's open day at a position."""
         return str(self._days[bisect_right(self._days, position, key=itemgetter(0)) - 1][1])
 
-    def _stated(self, entry: Entry, line: FactLine | None) -> Row:
+    def _stated(self, entry: Entry, stood: Sequence[tuple[FactLine, object]] | None) -> Row:
         """The statement month, and what the vendor calls the line. What a service is paid by the month has no line."""
-        if line is None:
+        if not stood:
             return {"statement_month": self.said.month_at(entry.position), "line_type": None, "brought": False}
-        month, line_type = self.said.of(line)
-        return {"statement_month": month, "line_type": line_type, "brought": line.position == entry.position}
+        month, line_type = self.said.of(stood[0][0])
+        return {"statement_month": month, "line_type": line_type, "brought": stood[0][0].position == entry.position}
 
     # -- by hand
 
@@ -225,14 +238,16 @@ def _after_cell(entry: Entry) -> tuple[int, int, int, int, int]:
     return entry.item_no, entry.item_line, entry.role, entry.position, entry.leg
 
 
-def _lines_of(account: AccountFacts, entries: Iterable[Entry]) -> dict[tuple[int, int], FactLine]:
-    """The statement lines that entries are of, as they first came to the account."""
+def _lines_of(account: AccountFacts, entries: Iterable[Entry]) -> _Lines:
+    """The statement lines that entries are of, by item, in the order in which they came to the account."""
     wanted = {(entry.item_no, entry.item_line) for entry in entries if entry.item_line}
-    found: dict[tuple[int, int], FactLine] = {}
-    for lines in account.lines.values():
+    found: _Lines = {}
+    for where, lines in account.lines.items():
         for line in lines:
             if (line.statement_no, line.line) in wanted:
-                found.setdefault((line.statement_no, line.line), line)
+                found.setdefault((line.statement_no, line.line), []).append((line, where))
+    for of_item in found.values():
+        of_item.sort(key=lambda stood: stood[0].position)
     return found
 
 

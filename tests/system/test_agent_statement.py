@@ -8,6 +8,8 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
+from hypothesis import Phase, settings
+from hypothesis import given as story_of
 
 from adapters.database import Database
 from adapters.log import PostgresLog
@@ -16,6 +18,7 @@ from adapters.projectors import Projectors
 from domain.account import ApproveAgentOfRecordChange, ChangeAgentOfRecord, Weighted
 from domain.adjustment import ApproveAdjustment, ApproveAdjustmentReversal, ProposeAdjustment, ReverseAdjustment
 from domain.agent import RecruitAgent, SignAgreement, SuspendAgent
+from domain.line_move import ApproveLineMove, ProposeLineMove
 from domain.log import NewEvent
 from domain.message import Actor, Command, Issued
 from domain.payout import ApprovePayRun, PayRunReleased, ReleasePayRun, ReturnPayout, WithdrawPayRun
@@ -26,15 +29,17 @@ from services.agent_statement import AgentStatements, PayRunNotClosed
 from services.agent_statement_pages import as_csv, as_html, bridge
 from services.house import House
 from services.queries import NotFound
+from tests.database import fresh_house
 from tests.spec import BOB, given
 from tests.system.books import settings_of
-from tests.system.generated import Told, tell
+from tests.system.generated import STORIES, PayRun, Story, Told, tell
 from tests.system.test_adjustments import DOCUMENT
 from tests.system.test_holdback import BOOK as WITH_HOLDBACK
 from tests.system.test_holdback import FIRST, Cashiers, month
 from tests.system.test_money_properties import STORIES_TO_REMEMBER
 from tests.system.test_payouts import propose
 
+IN_STORIES = 5
 OTHERS = (RecruitAgent(agent="delta"), SignAgreement(agent="delta", plan="standard"))
 
 
@@ -292,6 +297,32 @@ def test_an_agent_without_a_balance_in_the_run_has_no_statement_of_it(clerks: Re
         clerks.statement("january", "delta")
 
 
+def test_a_line_that_was_moved_to_another_account_is_corrected_on_the_one_and_earned_on_the_other(
+    clerks: Readers,
+) -> None:
+    clerks.open("2026-03-31")
+    clerks.give(lines("2026-03", "2026-03", line(1, 100_00), line(2, 50_00)))
+    clerks.pay("march")
+    clerks.give(
+        ProposeLineMove(
+            vendor="lumen",
+            statement="2026-03",
+            lines=(2,),
+            from_account="ACC-1",
+            to_account="ACC-2",
+            moved_because="another circuit",
+        )
+    )
+    clerks.give(ApproveLineMove(vendor="lumen", statement="2026-03"), BOB)
+    clerks.adjust("ADJ-1", 30_00)
+    clerks.pay("april")
+
+    assert told(clerks.part("april"), "section", "account", "item", "amount_minor")[:2] == [
+        ("earned", "ACC-2", "line 2 of statement 2026-03", 40_00),
+        ("corrected", "ACC-1", "line 2 of statement 2026-03", -40_00),
+    ]
+
+
 # -- the same bytes for ever
 
 
@@ -369,23 +400,21 @@ def statements(database: Database) -> dict[tuple[str, str], dict[str, Any]]:
 def append(database: Database, told: Told, after: int, upto: int) -> None:
     with PostgresLog(database) as log, Projectors(database) as projectors:
         new = [NewEvent(r.stream_id, r.stream_version, r.event, r.envelope) for r in told.events[after:upto]]
-        log.append(new, {}, f"story-{upto}", "")
+        log.append(new, {}, f"story-{after}-{upto}", "")
         projectors.catch_up()
 
 
-def test_in_the_stories_to_remember_every_statement_sums_and_stays_when_the_story_goes_on(database: Database) -> None:
-    told = tell([happening for story in STORIES_TO_REMEMBER.values() for happening in story])
+def sum_and_stay(database: Database, told: Told, releases: int) -> tuple[int, int]:
+    """Read every statement after some releases and again at the end; how many there were."""
     closed = [r.position for r in told.events if isinstance(r.event, PayRunReleased)]
-    # the fifth release, with what it moved in the agents' streams
-    moved = (r for r in told.events[closed[4] :] if not r.stream_id.startswith("payouts:"))
-    released = next(moved).position - 1
+    # the release with what it moved in the agents' streams
+    moved = (r for r in told.events[closed[releases - 1] :] if not r.stream_id.startswith("payouts:"))
+    released = next((r.position - 1 for r in moved), len(told.events))
     append(database, told, 0, released)
     earlier = statements(database)
-
     append(database, told, released, len(told.events))
     later = statements(database)
 
-    assert len(earlier) > 8 < len(later) - len(earlier)
     assert {key: later[key] for key in earlier} == earlier
     for statement in later.values():
         for part in statement["parts"]:
@@ -395,6 +424,26 @@ def test_in_the_stories_to_remember_every_statement_sums_and_stays_when_the_stor
                 rows = [row["amount_minor"] for row in part["rows"] if row["section"] == section]
                 assert sum(rows) == part[f"{section}_minor"]
             assert all(row["reason"] for row in part["rows"])
+    return len(earlier), len(later)
+
+
+def test_in_the_stories_to_remember_every_statement_sums_and_stays_when_the_story_goes_on(database: Database) -> None:
+    told = tell([happening for story in STORIES_TO_REMEMBER.values() for happening in story])
+
+    earlier, later = sum_and_stay(database, told, releases=5)
+
+    assert earlier > 8 < later - earlier
+
+
+def test_in_made_up_stories_too(database_url: str) -> None:
+    @settings(max_examples=IN_STORIES, derandomize=True, deadline=None, database=None, phases=[Phase.generate])
+    @story_of(STORIES)
+    def in_every_story(story: Story) -> None:
+        told = tell([PayRun("settled"), *story, PayRun("settled")])
+        with fresh_house(database_url) as database:
+            sum_and_stay(database, told, releases=1)
+
+    in_every_story()
 
 
 # -- as CSV and as a page
