@@ -149,6 +149,9 @@ def _named(event: AgentOfRecordDesignated | AgentOfRecordChanged | AgentOfRecord
             )
         case AgentOfRecordChanged():
             former = weighted(event.former_agents)
+            if event.former_agents == event.agents:
+                again = f"{named(event.agents)} named agent of record on {scope} once more from {event.effective_on}"
+                return f"{again}, {on_letter(event.letter)}."
             return (
                 f"Agent of record on {scope} changed from {former} to {weighted(event.agents)} "
                 f"from {event.effective_on}, {on_letter(event.letter)}{_stays(former, event.commission_stays)}."

@@ -12,6 +12,7 @@ from domain.agency import LoseAgencyOfRecord, RejectAgencyOfRecordChange, WinBac
 from domain.contract import AssignService, OrderService, SignContract
 from domain.customer import ApproveRegistration, OnboardCustomer, RegisterDeal, WinDeal
 from domain.house import HouseEvent
+from domain.letter import ReceiveAgentOfRecordLetter
 from domain.message import TOPICS, Actor, Evidence, Issued
 from domain.plan import (
     Differential,
@@ -27,7 +28,7 @@ from domain.plan import (
     ServiceMonthsFrom,
     SignedOrRenewedFrom,
 )
-from domain.vendor import ContractVendor
+from domain.vendor import ContractVendor, VendorTerms
 from projections import audit_trail
 from projections.audit_trail import Entry, history, render
 from tests.projections.story import ACCOUNT, ACCOUNTS, PARTIES, agents, book, in_batches, loa, story
@@ -190,6 +191,27 @@ def test_a_letter_reads_what_it_lacks_and_what_came_of_it() -> None:
         "The change of the agent of record on zito/1 to fir was confirmed by zito on 2026-08-11.",
         "Agent of record on zito/1 changed from gorse to fir from 2026-08-01, on the letter signed 2026-04-20.",
     ]
+
+
+def test_who_is_named_once_more_against_a_rival_reads_that() -> None:
+    word = {"signer": "alder-foods:cfo", "signed_on": date(2026, 1, 3)}
+
+    def named_by(letter_id: str, agent: str) -> ReceiveAgentOfRecordLetter:
+        return ReceiveAgentOfRecordLetter(
+            letter_id=letter_id,
+            customer="alder-foods",
+            accounts=("ACC-1",),
+            agents=agents(agent),
+            effective_on=date(2026, 1, 1),
+            **word,
+        )
+
+    waits = (ContractVendor(vendor="lumen", terms=VendorTerms(confirms_agent_of_record=True)), PARTIES[2:])
+    house = given(waits, account(), designated("harbor"), named_by("L-1", "summit"), named_by("L-2", "harbor"))
+
+    assert told(house, "letter:L-2")[-1] == (
+        "harbor was named agent of record on ACC-1 once more from 2026-01-01, on the letter signed 2026-01-03."
+    )
 
 
 def test_who_was_named_and_who_stays_read_that_the_vendor_declined() -> None:
