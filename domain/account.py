@@ -317,7 +317,7 @@ def _agent_streams(agents: tuple[Weighted, ...]) -> tuple[str, ...]:
 def vendor_of(account: str, known: Mapping[str, Any]) -> tuple[str, ...]:
     """The stream of an account's vendor, whose terms say for what a change waits."""
     state: Account | None = known.get(account_stream(account))
-    return (vendor_stream(state.opened.vendor),) if state is not None and state.opened is not None else ()
+    return (vendor_stream(state.vendor),) if state is not None and state.opened is not None else ()
 
 
 class RescissionWindow(Model):
@@ -835,7 +835,7 @@ def _change(account: Account, wanted: Wanted, context: Context) -> list[AccountE
 
 def _too_late(account: Account, wanted: Wanted, context: Context) -> str:
     """Why a letter came too late by the vendor's terms, or nothing."""
-    vendor = opened(account, wanted.account).vendor
+    vendor = account.vendor
     notice = contracted(context.state(vendor_stream(vendor)), vendor).terms.agent_of_record_notice_days
     if notice is None or (wanted.effective_on - context.today).days > notice:
         return ""
@@ -877,7 +877,7 @@ def _accept(
     context: Context,
 ) -> AgentOfRecordChangeAccepted | AgentOfRecordChanged:
     """The house says yes: the change counts, unless the vendor's terms make it wait."""
-    vendor = opened(account, change.account).vendor
+    vendor = account.vendor
     terms = contracted(context.state(vendor_stream(vendor)), vendor).terms
     until = _rescindable_until(vendor, terms, windows, context.today)
     if until is None and not terms.confirms_agent_of_record:
@@ -1031,7 +1031,7 @@ def _confirm(account: Account, command: ConfirmAgentOfRecordChange, context: Con
         service=command.service,
         agents=change.agents,
         letter_id=change.letter_id,
-        vendor=opened(account, command.account).vendor,
+        vendor=account.vendor,
         effective_on=command.effective_on or context.today,
     )
     if waits is None or not isinstance(change, AgentOfRecordChangeAccepted):
@@ -1046,7 +1046,6 @@ def _decline(account: Account, command: DeclineAgentOfRecordChange, context: Con
     change = waits.change if waits is not None else _last_change(account, command)
     if change is None:
         raise _nothing_for_the_vendor(command)
-    vendor = opened(account, command.account).vendor
     if isinstance(change, AgentOfRecordChanged):
         scope = _scope(command.account, command.service)
         if context.evidence is None:
@@ -1061,7 +1060,7 @@ def _decline(account: Account, command: DeclineAgentOfRecordChange, context: Con
         agents=change.agents,
         former_agents=change.former_agents if isinstance(change, AgentOfRecordChanged) else change.present_agents,
         letter_id=change.letter_id,
-        vendor=vendor,
+        vendor=account.vendor,
         changed_on=change.effective_on,
         had_changed=isinstance(change, AgentOfRecordChanged),
         declined_because=command.declined_because,

@@ -49,7 +49,7 @@ def _accounts(command: OpensWindow, state_of: StateOf) -> tuple[str, ...]:
 def _vendor(account: str, state_of: StateOf) -> Iterator[str]:
     state: Account = state_of(account_stream(account))
     if state.opened is not None:
-        yield state.opened.vendor
+        yield state.vendor
 
 
 def _window(vendor: str, today: date, state_of: StateOf) -> Iterator[RescissionWindow]:

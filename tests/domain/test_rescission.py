@@ -1,6 +1,7 @@
 """Changes of the agent of record that wait: the customer may rescind them, the vendor may have to confirm them."""
 
 from datetime import date
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -35,6 +36,7 @@ from domain.calendar import OpenDay
 from domain.letter import AgentOfRecordLetterReceived, ReceiveAgentOfRecordLetter
 from domain.message import Actor, SelfApproved
 from domain.policies import Deadline, deadlines
+from domain.succession import AnnounceSuccession, SucceedVendor
 from domain.vendor import ContractVendor, VendorTerms
 from tests.spec import AGENTS, ALDER_FOODS, ANN, BOB, DAY, PLAN, Steps, account, designated, given, letter, said
 
@@ -309,3 +311,12 @@ def test_a_letter_that_comes_too_late_is_kept_and_not_accepted() -> None:
         rejected_because="the letter came on 2026-01-05, not more than 27 days before 2026-02-01, as lumen asks",
         effective_on=DAY,
     )
+
+
+def test_after_a_succession_the_terms_of_the_vendor_that_pays_now_hold() -> None:
+    """Zito took the account over, and zito confirms changes; Lumen's window is no longer its matter."""
+    zito = ContractVendor(vendor="zito", terms=CONFIRMS)
+    sold: dict[str, Any] = {"vendor": "lumen", "successor": "zito", "effective_on": date(2026, 1, 1)}
+    announced = AnnounceSuccession(**sold, accounts=("ACC-1",), other_numbers="kept")
+    house = given(book(WINDOW), zito, announced, SucceedVendor(**sold, account="ACC-1"))
+    house.when(change(), letter=WORD).then(accepted(until=None, confirmed_by="zito"))
