@@ -22,6 +22,7 @@ SHAPES: Mapping[str, str] = {
     r"^\S+$": "it without spaces",
     r"^(19|20)\d\d-(0[1-9]|1[0-2])$": "a month like 2026-02",
     r"^[A-Z]{3}$": "three capital letters like USD",
+    r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$": "a country or a state of it, like US or US-NY",
     r"^sha256:[0-9a-f]{64}$": "sha256: and 64 hexadecimal digits",
     r'^[^"\r\n]*$': "a character that is no quote and no end of a line",
 }
