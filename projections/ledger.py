@@ -183,6 +183,7 @@ class Ledger:
     def project(self, position: int, facts: Facts) -> list[Row]:
         """The rows of one position: learn its facts, then settle every cell that they touch, in order."""
         touched: dict[int, set[Cell]] = {}
+        turned: set[int] = set()
         rows: list[Row] = []
         changes: list[Sequence[Any]] = []
         for account_no, fact in facts:
@@ -196,13 +197,17 @@ class Ledger:
                 account.facts.learn(position, fact)
                 cells = touched_by(account, self.house, fact, position)
                 touched.setdefault(account_no, set()).update(cells)
+                if fact[0] not in LINES:
+                    turned.add(account_no)
         for change in changes:
             for account_no, cells in self._touched_by_house(change, position):
                 touched.setdefault(account_no, set()).update(cells)
+                turned.add(account_no)
         for account_no in sorted(touched):
             account = self.accounts[account_no]
             for cell in sorted(touched[account_no]):
-                legs = settle(account, self.house, cell, position, self.book_of)
+                only_lines = account_no not in turned
+                legs = settle(account, self.house, cell, position, self.book_of, only_lines=only_lines)
                 rows.extend(journal_rows(position, cell, legs))
         return rows
 
@@ -269,6 +274,9 @@ def payee_book(payee: str, house: HouseFacts) -> int:
 
 # -- which cells a fact touches: always enough, sometimes more
 
+LINES = frozenset({"line", "unline", "unstated", "suspect", "cleared", "unmatched"})
+"""Facts that bring lines or take them, and change nothing of how others are rated."""
+
 
 def touched_by(account: LedgerAccount, house: HouseFacts, fact: Sequence[Any], position: int) -> Iterable[Cell]:
     """The cells of its own account that a fact can change."""
@@ -326,11 +334,20 @@ def _first_month(change: Sequence[Any]) -> int:
 
 
 def settle(
-    account: LedgerAccount, house: HouseFacts, cell: Cell, position: int, book_of: Callable[[str], int]
+    account: LedgerAccount,
+    house: HouseFacts,
+    cell: Cell,
+    position: int,
+    book_of: Callable[[str], int],
+    *,
+    only_lines: bool = False,
 ) -> list[LegFields]:
-    """What the cell is worth at a position less what was posted for it: one balanced posting, its legs in order."""
-    if cell.account_no < 0:
-        return _settle_waiting(account, cell, position, book_of)
+    """What the cell is worth at a position less what was posted for it: one balanced posting, its legs in order.
+
+    ``only_lines``: nothing but lines came or left at the position, so that other items stand as they are.
+    """
+    if only_lines and release_1.lines_are_items(account.facts):
+        return _settle_lines(account, house, cell, position, book_of)
     before = account.posted.get(cell)
     if before is None and not account.fresh:
         before = legs_of(release_1.rate(account.facts, house, cell, position - 1, {}), book_of)
@@ -341,15 +358,14 @@ def settle(
     return legs
 
 
-def _settle_waiting(
-    account: LedgerAccount, cell: Cell, position: int, book_of: Callable[[str], int]
+def _settle_lines(
+    account: LedgerAccount, house: HouseFacts, cell: Cell, position: int, book_of: Callable[[str], int]
 ) -> list[LegFields]:
-    """What came to a number in suspense less what left it: lines that wait are items each, whatever else waits there.
-
-    So a number under which very much waits costs no more than what is new.
-    """
-    came, left = release_1.moved(account.facts, cell, position)
+    """What came less what left, so that a cell in which very much stands already costs no more than what is new."""
+    came, left = release_1.moved(account.facts, house, cell, position, account.terms)
     legs = _difference(legs_of(left, book_of), legs_of(came, book_of))
+    if account.fresh or cell in account.posted:
+        account.posted.setdefault(cell, []).extend(legs)
     legs.sort()
     return legs
 
@@ -403,14 +419,17 @@ def post_account(
     learn = account.facts.learn
     for position, group in groupby(_with_changes(account_no, facts, house, changes_of), POSITION):
         touched: set[Cell] = set()
+        only_lines = True
         for _, own, fact in group:
             if own:
                 learn(position, fact)
                 touched.update(touched_by(account, house, fact, position))
+                only_lines = only_lines and fact[0] in LINES
             else:
                 touched.update(touched_by_change(account, house, fact, position))
+                only_lines = False
         for cell in sorted(touched) if len(touched) > 1 else touched:
-            legs = settle(account, house, cell, position, book_of)
+            legs = settle(account, house, cell, position, book_of, only_lines=only_lines)
             if legs:
                 yield position, cell, legs
 

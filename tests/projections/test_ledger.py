@@ -60,6 +60,7 @@ from domain.plan import (
     SignedOrRenewedFrom,
 )
 from domain.rating.expected import expected_zeros
+from domain.rating.release_1 import Item, items
 from domain.vendor import ContractVendor, EndVendorAgreement, ResumeVendorAgreement, VendorTerms
 from domain.vendor_statement import ReceiveStatement, StatementLine
 from projections.ledger import CASH_KIND, PAYER_ROLE, book_name
@@ -991,3 +992,25 @@ def test_given_a_change_that_the_vendor_declines_after_it_counted_then_its_month
     asked = waits(VendorTerms(), declined)
 
     assert asked.posted_last() == {"2026-01": {"harbor": 80_00, "delta": -80_00}}
+
+
+# -- what is not done again
+
+
+def test_given_lines_that_come_one_after_the_other_then_what_stands_in_their_cell_is_not_rated_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A vendor may send many lines a month for one account; took a statement of 20 lines a cell to notice."""
+    rated: list[str] = []
+    rate_line = items._rate_line
+
+    def counted(*arguments: Any) -> Item:
+        rated.append(arguments[3].statement)
+        return rate_line(*arguments)
+
+    monkeypatch.setattr(items, "_rate_line", counted)
+    names = ("2026-02", "2026-02b", "2026-02c")
+    asked = told(PEOPLE, ACCOUNT, *(statement(name, line(), line(commission=50_00)) for name in names))
+
+    assert asked.shares("2026-01") == {"harbor": 360_00, "house": 90_00}
+    assert rated == [name for name in names for _ in range(2)]

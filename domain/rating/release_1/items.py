@@ -47,20 +47,33 @@ def rate(account: AccountFacts, house: HouseFacts, cell: Cell, known: int, cache
     return _rate_with_services(account, house, cell, current, known, cache)
 
 
-def moved(account: AccountFacts, cell: Cell, position: int) -> tuple[list[Item], list[Item]]:
-    """The items that came into a cell of suspense at a position, and those that left it."""
+def lines_are_items(account: AccountFacts) -> bool:
+    """Whether every line is an item of its own, whatever lines are beside it: in suspense, and without services."""
+    return account.account_no < 0 or not account.services
+
+
+def moved(
+    account: AccountFacts, house: HouseFacts, cell: Cell, position: int, cache: TermsCache
+) -> tuple[list[Item], list[Item]]:
+    """The items that came into a cell at a position, and those that left it; where lines are items, and terms stay."""
+
+    def item(line: Line) -> Item:
+        if account.account_no < 0:
+            return _suspended(line, line.because)
+        return _rate_line(account, house, cell, line, None, position, cache)
+
     came: list[Item] = []
     for line in reversed(account.lines.get(cell[1:], ())):
         if line.position < position:
             break
         if line.position == position < line.ended:
-            came.append(_suspended(line, line.because))
+            came.append(item(line))
     left: list[Item] = []
     for line in reversed(account.ended.get(cell[1:], ())):
         if line.ended < position:
             break
         if line.position < position == line.ended:
-            left.append(_suspended(line, line.because))
+            left.append(item(line))
     return came, left
 
 
