@@ -91,7 +91,7 @@ def assert_all_goes_on(database: Database, run: Runner, answered: dict[str, Comm
     with House(settings_of(database), database) as house:
         answered[refused.command_id] = house.handle(refused)
     wait_until_projected(database, run)
-    assert len(run.told("going on")) == len(run.told("waiting"))
+    eventually(lambda: len(run.told("going on")) == len(run.told("waiting")), "the runner says that it goes on")
     assert not run.told("projection stopped")
     assert run.end() < ENDS_WITHIN_SECONDS
     assert_each_is_recorded_once(database, answered)
