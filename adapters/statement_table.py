@@ -263,7 +263,9 @@ class Table:
             read = word_reader(figure, header)
         if source.values:
             read = translated(read, source.values, header)
-        return account_reader(read, header) if figure == "account" else optional(read)
+        if figure == "account":
+            return account_reader(read, header, as_printed=not source.width and not source.values)
+        return optional(read)
 
     # -- one month, one supplier
 

@@ -247,10 +247,20 @@ def printed_reader(field: str, column: str, width: int | None = None) -> Read:
 _TOTAL = re.compile(r"(?:(?:grand|sub|sum|overall|report|page)[ -]?)?totals?[ :]*", re.IGNORECASE)
 
 
-def account_reader(read: Read, column: str) -> Read:
-    """The number by which a line names its account. No account is called a total."""
+_PLAIN_NUMBER = re.compile(r"(?=[A-Z-]*[0-9])(?![0-9]{4}-[0-9]{2}-[0-9]{2}T)[A-Z0-9-]{1,40}")
+"""Printed without a doubt: with a digit, so no total, and nothing that a spreadsheet makes of a number."""
+
+
+def account_reader(read: Read, column: str, *, as_printed: bool) -> Read:
+    """The number by which a line names its account. No account is called a total.
+
+    ``as_printed``: nothing is done to a number, so that most of them need only one look; they seldom repeat.
+    """
+    is_plain = _PLAIN_NUMBER.fullmatch if as_printed else lambda text: None
 
     def read_account(text: str) -> Any:
+        if is_plain(text):
+            return text
         if not text.strip():
             raise Unusual(f"{column} is empty; every line names an account")
         if _TOTAL.fullmatch(text.strip()):
