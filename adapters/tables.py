@@ -11,6 +11,9 @@ from projections.projection import Row, Table
 
 SEARCHED_KEYS = 100_000
 """How many looked-up keys are remembered before all are forgotten."""
+SEARCHED_ROWS = 300_000
+"""The same for the rows found under them, those of keys with very many rows left aside."""
+FEW_ROWS = 10_000
 
 POSITIONS = sql.SQL("""
 CREATE TABLE IF NOT EXISTS {schema}.projection_position (
@@ -79,11 +82,16 @@ class PgTables:
         self._pending: dict[str, list[tuple[Any, ...]]] = {name: [] for name in self.tables}
         self._sums: dict[str, dict[tuple[Any, ...], int]] = {t.name: {} for t in self.tables.values() if t.sums}
         self._searched: dict[tuple[str, str], dict[Any, list[tuple[Any, ...]]]] = {}
+        self._pending_by: dict[tuple[str, str], defaultdict[Any, list[tuple[Any, ...]]]] = {}
+        """What was added since the last flush to tables that are looked up by key, by that key."""
         self.pending_rows = 0
+        self._searched_rows = 0
 
     def forget(self) -> None:
         """Drop everything that is remembered: another process may have written, or a transaction was rolled back."""
         self._searched.clear()
+        self._searched_rows = 0
+        self._pending_by.clear()
         for pending in self._pending.values():
             pending.clear()
         for sums in self._sums.values():
@@ -104,7 +112,9 @@ class PgTables:
                     key = values[self.tables[name].column_names.index(column)]
                     if self.tables[name].resident:
                         known.setdefault(key, []).append(values)
-                    elif key in known:
+                        continue
+                    self._pending_by[table, column][key].append(values)
+                    if key in known:
                         known[key].append(values)
 
     def rows(self, table: str, column: str, value: Any) -> Sequence[tuple[Any, ...]]:
@@ -114,12 +124,16 @@ class PgTables:
             known = self._searched[table, column] = {}
             if self.tables[table].resident:
                 self._load_resident(table, column, known)
+            else:
+                self._pending_by[table, column] = self._pending_of(table, column)
         if self.tables[table].resident:
             return known.get(value, ())
         if value not in known:
-            if len(known) >= SEARCHED_KEYS:
+            if len(known) >= SEARCHED_KEYS or self._searched_rows >= SEARCHED_ROWS:
                 known.clear()
-            known[value] = [*self._select(table, column, value), *self._pending_of(table, column, value)]
+                self._searched_rows = 0
+            known[value] = [*self._select(table, column, value), *self._pending_by[table, column].get(value, ())]
+            self._searched_rows += len(known[value]) if len(known[value]) < FEW_ROWS else 0
         return known[value]
 
     def _load_resident(self, table: str, column: str, known: dict[Any, list[tuple[Any, ...]]]) -> None:
@@ -145,9 +159,12 @@ class PgTables:
         )
         return self.connection.execute(query, (value,), prepare=True, binary=True).fetchall()
 
-    def _pending_of(self, table: str, column: str, value: Any) -> list[tuple[Any, ...]]:
+    def _pending_of(self, table: str, column: str) -> defaultdict[Any, list[tuple[Any, ...]]]:
         at = self.tables[table].column_names.index(column)
-        return [row for row in self._pending[table] if row[at] == value]
+        grouped: defaultdict[Any, list[tuple[Any, ...]]] = defaultdict(list)
+        for row in self._pending[table]:
+            grouped[row[at]].append(row)
+        return grouped
 
     def flush(self) -> None:
         """Copy what was added into the tables, within the transaction."""
@@ -159,6 +176,8 @@ class PgTables:
             if sums:
                 add_sums(self.connection, self.schema, self.tables[name], sums)
                 sums.clear()
+        for grouped in self._pending_by.values():
+            grouped.clear()
         self.pending_rows = 0
 
 

@@ -62,6 +62,16 @@ def in_the_database(log: PostgresLog, files: Sequence[Sequence[StatementLine]], 
     return [bytes(row.state) for rows in log.history_raw(STREAM, 10_000) for row in rows]
 
 
+def by_commands(log: PostgresLog, files: Sequence[Sequence[StatementLine]]) -> list[bytes]:
+    """By somebody who remembers nothing, with the lines in the commands."""
+    Commands(log).open_day(DAY, actor(ANN))
+    for number, one in enumerate(LUMEN):
+        Commands(log).handle(Issued(f"v-{number}", actor(ANN), one))
+    for revision, lines in enumerate(files):
+        Commands(log).handle(Issued(f"c-{revision}", actor(ANN), command(revision, lines)))
+    return [bytes(row.state) for rows in log.history_raw(STREAM, 10_000) for row in rows]
+
+
 def chance_lines(random: Random) -> list[StatementLine]:
     """Few different lines, so that many are alike, under numbers of any script."""
     accounts = ("A", "B", "a", "Ä-1", "\U0001f4de 7", "A B", "Z", "é", "\uff21")
@@ -90,6 +100,12 @@ def test_a_revision_of_many_lines_gives_the_same_bytes_too(log: PostgresLog) -> 
 
     assert stored == in_memory(files)
     assert max(map(len, stored)) <= BYTES_PER_EVENT
+
+
+def test_a_revision_by_a_command_is_compared_with_the_whole_history_of_the_statement(log: PostgresLog) -> None:
+    first = [line(n, f"A-{n:05}") for n in range(1, 1203)]
+    files = [first, first[:-1], [*first, line(2000)], first]
+    assert by_commands(log, files) == in_memory(files)
 
 
 def test_a_comparison_whose_connection_breaks_begins_again(log: PostgresLog, database: Database) -> None:

@@ -1,9 +1,13 @@
 """Statement files into the log of a real server: whole or not at all, once, and with the head held for a moment."""
 
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -33,6 +37,7 @@ from tests.adapters.proxy import Moment, Proxy
 from tests.adapters.sources import Lines
 from tests.database import break_connections
 from tests.spec import ANN, BOB, DAY, LUMEN, actor
+from tests.system.program import TOP
 
 STREAM = "vendor-statement:lumen:2026-02"
 
@@ -304,3 +309,18 @@ def test_given_the_server_dropped_its_connections_then_the_import_goes_on(house:
             break_connections(database)
 
     assert take(house, Cut(lines())).result.event_count == 3
+
+
+# -- however long
+
+
+def test_a_file_four_times_as_long_takes_no_more_memory(house: House, tmp_path: Path) -> None:
+    kib = []
+    for number, count in ((1, 60_000), (2, 240_000)):
+        path = tmp_path / f"lumen-{number}.csv"
+        rows = (f"2026-0{number},Lumen,5-{line:07},{line % 397}.{line % 89:02}\n" for line in range(count))
+        path.write_text("Commission Run Month,Imported Supplier Name,Supplier ID,Commission Amount\n" + "".join(rows))
+        command = [sys.executable, "-m", "tests.bench.imported", house.database.url, house.database.house, "import"]
+        done = subprocess.run([*command, str(path)], check=True, stdout=subprocess.PIPE, cwd=TOP, text=True)
+        kib.append(json.loads(done.stdout)["kib"])
+    assert kib[1] - kib[0] < 8 * 1024
