@@ -247,12 +247,11 @@ def test_given_facts_that_stop_then_the_ledger_goes_no_further(database: Databas
     Projectors(database).close()
     onboard(database, "alder", "beech", "cedar")
     retopic(database, 3, "deal.dreamt_of")
-    with runner(database) as run:
-        eventually(lambda: len(run.told("projection stopped")) == len(FROM_LOG), "all that read the log stop")
-        eventually(lambda: ledger_position(database) == 2, "the ledger comes to where the facts end")
-        assert stands(database, "facts") == (2, 3)
-        assert stands(database, "ledger") == (2, None)
-        run.end()
+    with capture_logs() as told, pytest.raises(Poison, match="stopped at position 3"):
+        Runner(settings_of(database), 1_000).once()
+    assert {line["projection"] for line in told if line["event"] == "projection stopped"} == {p.name for p in FROM_LOG}
+    assert stands(database, "facts") == (2, 3)
+    assert stands(database, "ledger") == (2, None)
 
 
 def test_given_a_runner_once_then_what_stops_and_what_cannot_be_reached_end_it_with_a_sentence(
