@@ -77,9 +77,23 @@ def prepare(connection: psycopg.Connection, schema: str, names: Iterable[str] = 
         if row is not None and row[0] != version_of(name):
             raise RebuildNeeded(
                 f"projection {name} has tables of version {row[0]}, this release makes version {version_of(name)}; "
-                f"run `trailbook rebuild {name}`"
+                f"run `trailbook rebuild {name}`, or `trailbook rebuild` for all that are of another version"
             )
     connection.commit()
+
+
+def outdated(connection: psycopg.Connection, schema: str) -> list[str]:
+    """The projections whose tables are of another version than this release makes, in the order to build them in.
+
+    The ledger is one of them where the facts are: it is posted from them.
+    """
+    connection.execute(tables.POSITIONS.format(schema=sql.Identifier(schema)))
+    versions = {row["name"]: row["version"] for row in positions(connection, schema)}
+    connection.commit()
+    stale = {name for name in NAMES if versions.get(name, version_of(name)) != version_of(name)}
+    if facts.name in stale and LEDGER in versions:
+        stale.add(LEDGER)
+    return [name for name in NAMES if name in stale]
 
 
 def _positions(schema: str) -> sql.Identifier:

@@ -18,7 +18,7 @@ from rich.progress import Progress, TaskID
 from adapters.command_file import FileFault, entry_schema, read_commands
 from adapters.database import DatabaseUnavailable
 from adapters.party import Parties
-from adapters.projectors import NAMES, Poison, RebuildNeeded
+from adapters.projectors import NAMES, Poison, RebuildNeeded, outdated
 from adapters.rebuild import RebuildFailed, RebuildRunning
 from adapters.rebuild import rebuild as rebuild_projection
 from adapters.settings import Settings, SettingsWrong
@@ -223,15 +223,26 @@ def run(
 
 
 @app.command()
-def rebuild(name: Annotated[str, typer.Argument(help=f"One of {', '.join(NAMES)}.")]) -> None:
+def rebuild(
+    name: Annotated[
+        str | None,
+        typer.Argument(help=f"One of {', '.join(NAMES)}; default: all whose tables another release made."),
+    ] = None,
+) -> None:
     """Build a projection again beside the live one and put it in its place."""
-    if name not in NAMES:
+    if name is not None and name not in NAMES:
         raise WrongUsage(f"there is no projection {name}; name one of {', '.join(NAMES)}")
     database = SETTINGS[0].database()
-    with progress() as bar, database.faults_explained():
-        task = bar.add_task(name, total=None)
-        position = rebuild_projection(database, name, progress=_filling(bar, task))
-    console.print(f"{name} is rebuilt up to position {position}")
+    with database.faults_explained():
+        with database.connect("projector") as connection:
+            names = outdated(connection, database.book) if name is None else [name]
+        for one in names:
+            with progress() as bar:
+                task = bar.add_task(one, total=None)
+                position = rebuild_projection(database, one, progress=_filling(bar, task))
+            console.print(f"{one} is rebuilt up to position {position}")
+    if not names:
+        console.print("nothing to rebuild: all tables are of this release's versions")
 
 
 @app.command()

@@ -17,7 +17,7 @@ from adapters.bulk import Range, Task, Worker, oid_of
 from adapters.command_file import read_commands
 from adapters.database import Database
 from adapters.log import PostgresLog
-from adapters.projectors import LEDGER, NAMES, Poison, Projectors, RebuildNeeded, position_of, tables_of
+from adapters.projectors import LEDGER, NAMES, Poison, Projectors, RebuildNeeded, outdated, position_of, tables_of
 from adapters.rebuild import ProjectionUnknown, RebuildFailed, RebuildRunning, only_one, rebuild
 from domain.log import NewEvent
 from domain.message import Recorded, Refused
@@ -244,6 +244,19 @@ def test_tables_of_another_version_are_replaced(database: Database, live: Dump) 
     for name in NAMES:
         rebuild(database, name, 1)
     assert project(database) == live
+
+
+def test_facts_of_another_version_are_built_again_before_the_ledger_that_is_posted_from_them(
+    database: Database, live: Dump
+) -> None:
+    with database.connect("projector") as connection:
+        assert outdated(connection, database.book) == []
+    with database.connect("owner") as connection:
+        connection.execute(
+            f"UPDATE {database.book}.projection_position SET version = 0 WHERE name IN ('facts', 'agenda')"
+        )
+    with database.connect("projector") as connection:
+        assert outdated(connection, database.book) == ["facts", "agenda", "ledger"]
 
 
 def test_a_ledger_is_not_built_from_facts_of_another_version(database: Database, live: Dump) -> None:

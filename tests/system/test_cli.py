@@ -306,6 +306,7 @@ def test_every_projection_is_rebuilt_and_the_book_is_what_its_events_say(trailbo
 
     assert trailbook.fine("ledger", "balances", "--json").data == before
     assert trailbook.wrong(2, "rebuild", "everything").startswith("there is no projection everything; name one of ")
+    assert trailbook.fine("rebuild").out == "nothing to rebuild: all tables are of this release's versions\n"
     verified = trailbook.fine("verify", "--json").data
     assert verified["ok"]
     assert all(check["ok"] for check in verified["checks"])
