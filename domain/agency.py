@@ -20,8 +20,9 @@ from typing import Annotated, Any, NamedTuple, assert_never
 
 from pydantic import Field, model_validator
 
-from domain.account import EvidenceMissing, opened
+from domain.account import opened
 from domain.agent import first_of_month
+from domain.agent_of_record import EvidenceMissing
 from domain.ids import AccountId, Because, PartyId, account_stream, agency_stream
 from domain.message import Actor, Command, Context, Event, Evidence, Model, Refused, Streams
 

@@ -15,15 +15,14 @@ from typing import Annotated, Any, Literal, NamedTuple, assert_never
 
 from pydantic import Field, StringConstraints, model_validator
 
-from domain.account import (
-    AccountEvent,
+from domain.account import Account, AccountEvent, opened
+from domain.agent_of_record import (
     OpensWindow,
     RescissionWindow,
     StaysUntilRenewal,
     Wanted,
     Weighted,
     name_by_letter,
-    opened,
     vendor_of,
 )
 from domain.customer import onboarded
@@ -251,12 +250,13 @@ def decide(letter: Letter, command: LetterCommand, context: Context) -> list[Let
             assert_never(command)
 
 
-def decide_account(account: str, state: Any, command: LetterCommand, context: Context) -> list[AccountEvent]:
+def decide_account(account: str, state: Account, command: LetterCommand, context: Context) -> list[AccountEvent]:
     """What a letter that is complete with the command means for one of its accounts."""
     _, stated = _whole(context.state(letter_stream(command.letter_id)), command, context)
     if stated.missing or stated.names_from is None:
         return []
     windows: tuple[RescissionWindow, ...] = command.rescission_windows
+    opened(state, account)
     wanted = Wanted(
         account,
         stated.service,
@@ -267,7 +267,7 @@ def decide_account(account: str, state: Any, command: LetterCommand, context: Co
         stated.commission_stays,
         windows,
     )
-    return name_by_letter(state, wanted, context)
+    return [*name_by_letter(state, wanted, context)]
 
 
 def _whole(letter: Letter, command: LetterCommand, context: Context) -> _Whole:

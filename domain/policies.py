@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from datetime import date
 from typing import NamedTuple
 
-from domain.account import AgentOfRecordChangeAccepted, CloseRescissionWindow
+from domain.agent_of_record import AgentOfRecordChangeAccepted, CloseRescissionWindow
 from domain.customer import ExpireRegistration, RegistrationApproved, RegistrationExtended, days_after
 from domain.house import HouseEvent
 from domain.message import Command

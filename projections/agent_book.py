@@ -12,11 +12,8 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import Any, Literal, NamedTuple, assert_never, cast, get_args
 
-from domain.account import (
-    AccountAliasAdded,
-    AccountAliasEnded,
-    AccountEvent,
-    AccountOpened,
+from domain.account import AccountAliasAdded, AccountAliasEnded, AccountEvent, AccountOpened, VendorSucceeded
+from domain.agent_of_record import (
     AgentOfRecordChangeAccepted,
     AgentOfRecordChangeConfirmed,
     AgentOfRecordChanged,
@@ -26,7 +23,6 @@ from domain.account import (
     AgentOfRecordChangeRescinded,
     AgentOfRecordDesignated,
     RescissionWindowClosed,
-    VendorSucceeded,
     Weighted,
 )
 from domain.house import HouseEvent

@@ -12,24 +12,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple, assert_never, cast
 
 from domain import months
-from domain.account import (
-    AccountAliasAdded,
-    AccountAliasEnded,
-    AccountEvent,
-    AccountOpened,
-    AgentOfRecordChangeAccepted,
-    AgentOfRecordChangeConfirmed,
-    AgentOfRecordChanged,
-    AgentOfRecordChangeDeclined,
-    AgentOfRecordChangeProposed,
-    AgentOfRecordChangeRejected,
-    AgentOfRecordChangeRescinded,
-    AgentOfRecordDesignated,
-    Alias,
-    RescissionWindowClosed,
-    VendorSucceeded,
-    Weighted,
-)
+from domain.account import AccountAliasAdded, AccountAliasEnded, AccountEvent, AccountOpened, Alias, VendorSucceeded
 from domain.adjustment import AdjustmentApproved, AdjustmentEvent, AdjustmentReversed
 from domain.agency import (
     AgencyEvent,
@@ -46,6 +29,18 @@ from domain.agent import (
     AgentTerminated,
     AgreementSigned,
     UplineChanged,
+)
+from domain.agent_of_record import (
+    AgentOfRecordChangeAccepted,
+    AgentOfRecordChangeConfirmed,
+    AgentOfRecordChanged,
+    AgentOfRecordChangeDeclined,
+    AgentOfRecordChangeProposed,
+    AgentOfRecordChangeRejected,
+    AgentOfRecordChangeRescinded,
+    AgentOfRecordDesignated,
+    RescissionWindowClosed,
+    Weighted,
 )
 from domain.calendar import CalendarEvent, DayOpened
 from domain.contract import (

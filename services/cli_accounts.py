@@ -7,13 +7,6 @@ import typer
 from pydantic import ValidationError
 
 from adapters.faults import first_fault
-from domain.account import (
-    ApproveAgentOfRecordChange,
-    ConfirmAgentOfRecordChange,
-    DeclineAgentOfRecordChange,
-    RejectAgentOfRecordChange,
-    RescindAgentOfRecordChange,
-)
 from domain.agency import (
     ApproveAgencyOfRecordChange,
     LoseAgencyOfRecord,
@@ -21,6 +14,13 @@ from domain.agency import (
     WinBackAgencyOfRecord,
 )
 from domain.agent import ReinstateAgent, SuspendAgent, TerminateAgent
+from domain.agent_of_record import (
+    ApproveAgentOfRecordChange,
+    ConfirmAgentOfRecordChange,
+    DeclineAgentOfRecordChange,
+    RejectAgentOfRecordChange,
+    RescindAgentOfRecordChange,
+)
 from domain.letter import CompleteAgentOfRecordLetter, ReceiveAgentOfRecordLetter
 from domain.message import Evidence
 from domain.vendor import EndVendorAgreement, ResumeVendorAgreement

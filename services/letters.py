@@ -5,7 +5,8 @@ from datetime import date, timedelta
 from typing import Any
 
 from adapters.business_days import CalendarUnknown, business_days_after
-from domain.account import Account, ApproveAgentOfRecordChange, ChangeAgentOfRecord, OpensWindow, RescissionWindow
+from domain.account import Account
+from domain.agent_of_record import ApproveAgentOfRecordChange, ChangeAgentOfRecord, OpensWindow, RescissionWindow
 from domain.ids import CALENDAR, account_stream, letter_stream, vendor_stream
 from domain.letter import CompleteAgentOfRecordLetter, Letter, ReceiveAgentOfRecordLetter
 from domain.message import Command, Issued, Refused

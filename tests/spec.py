@@ -14,8 +14,9 @@ from datetime import date
 from typing import Self
 
 from adapters.memory import MemoryLog
-from domain.account import Alias, DesignateAgentOfRecord, OpenAccount, Weighted
+from domain.account import Alias, OpenAccount
 from domain.agent import RecruitAgent, SignAgreement
+from domain.agent_of_record import DesignateAgentOfRecord, Weighted
 from domain.contract import ActivateService, AssignService, OrderService, SignContract
 from domain.customer import OnboardCustomer
 from domain.message import Actor, Command, Event, Evidence, Issued, Recorded, Refused

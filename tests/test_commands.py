@@ -8,16 +8,15 @@ from pathlib import Path
 import pytest
 
 from adapters.memory import MemoryLog
-from domain.account import (
-    AddAlias,
+from domain.account import AddAlias, Alias
+from domain.agent import AgentAlreadyRecruited, AgentRecruited, RecruitAgent
+from domain.agent_of_record import (
     AgentOfRecordChanged,
     AgentOfRecordChangeProposed,
-    Alias,
     ApproveAgentOfRecordChange,
     ChangeAgentOfRecord,
     Weighted,
 )
-from domain.agent import AgentAlreadyRecruited, AgentRecruited, RecruitAgent
 from domain.calendar import DayOpened, OpenDay
 from domain.customer import CustomerAlreadyOnboarded, CustomerOnboarded, OnboardCustomer
 from domain.ids import StreamId

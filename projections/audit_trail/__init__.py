@@ -14,16 +14,16 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
 from typing import Any, NamedTuple, assert_never, cast
 
-from domain.account import (
-    AccountEvent,
+from domain.account import AccountEvent
+from domain.adjustment import AdjustmentApproved, AdjustmentEvent, AdjustmentReversed
+from domain.agency import AgencyEvent, AgencyOfRecordChangeProposed, AgencyOfRecordLost, AgencyOfRecordRegained
+from domain.agent import AgentEvent
+from domain.agent_of_record import (
     AgentOfRecordChangeAccepted,
     AgentOfRecordChanged,
     AgentOfRecordChangeProposed,
     AgentOfRecordDesignated,
 )
-from domain.adjustment import AdjustmentApproved, AdjustmentEvent, AdjustmentReversed
-from domain.agency import AgencyEvent, AgencyOfRecordChangeProposed, AgencyOfRecordLost, AgencyOfRecordRegained
-from domain.agent import AgentEvent
 from domain.calendar import CalendarEvent
 from domain.contract import ContractEvent
 from domain.customer import CustomerEvent

@@ -7,6 +7,11 @@ from domain.account import (
     AccountAliasEnded,
     AccountEvent,
     AccountOpened,
+    Alias,
+    LateLines,
+    VendorSucceeded,
+)
+from domain.agent_of_record import (
     AgentOfRecordChangeAccepted,
     AgentOfRecordChangeConfirmed,
     AgentOfRecordChanged,
@@ -15,11 +20,8 @@ from domain.account import (
     AgentOfRecordChangeRejected,
     AgentOfRecordChangeRescinded,
     AgentOfRecordDesignated,
-    Alias,
-    LateLines,
     RescissionWindowClosed,
     StaysUntilRenewal,
-    VendorSucceeded,
     Weighted,
 )
 from domain.ids import account_stream, customer_stream, letter_stream, vendor_stream

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
-from domain.account import Weighted
+from domain.agent_of_record import Weighted
 from domain.ids import agent_stream
 from domain.message import Evidence
 from domain.money import plain, show

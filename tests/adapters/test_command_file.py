@@ -10,8 +10,9 @@ import pytest
 
 from adapters.command_file import FileFault, read_commands
 from adapters.faults import SHAPES
-from domain.account import DesignateAgentOfRecord, OpenAccount
+from domain.account import OpenAccount
 from domain.agent import TerminateAgent
+from domain.agent_of_record import DesignateAgentOfRecord
 from domain.calendar import OpenDay
 from domain.message import COMMANDS, Actor, Issued, Meta, Model
 from domain.plan import PercentOfCommission, ProposePlanVersion

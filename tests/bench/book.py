@@ -16,15 +16,9 @@ from random import Random
 from adapters.database import Database
 from adapters.log import PostgresLog
 from domain import months
-from domain.account import (
-    Alias,
-    ApproveAgentOfRecordChange,
-    ChangeAgentOfRecord,
-    DesignateAgentOfRecord,
-    OpenAccount,
-    Weighted,
-)
+from domain.account import Alias, OpenAccount
 from domain.agent import RecruitAgent, SignAgreement
+from domain.agent_of_record import ApproveAgentOfRecordChange, ChangeAgentOfRecord, DesignateAgentOfRecord, Weighted
 from domain.calendar import OpenDay
 from domain.contract import ActivateService, AssignService, OrderService, SignContract
 from domain.customer import OnboardCustomer

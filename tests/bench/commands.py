@@ -8,8 +8,9 @@ import psycopg
 
 from adapters.database import Database
 from adapters.log import PostgresLog
-from domain.account import Alias, DesignateAgentOfRecord, OpenAccount, Weighted
+from domain.account import Alias, OpenAccount
 from domain.agent import RecruitAgent, SignAgreement
+from domain.agent_of_record import DesignateAgentOfRecord, Weighted
 from domain.calendar import OpenDay
 from domain.customer import OnboardCustomer
 from domain.message import Actor, Command, Evidence, Issued

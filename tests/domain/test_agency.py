@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 from pydantic import ValidationError
 
-from domain.account import AccountUnknown, EvidenceMissing
+from domain.account import AccountUnknown
 from domain.agency import (
     AgencyChangeAlreadyProposed,
     AgencyOfRecordChangeProposed,
@@ -20,6 +20,7 @@ from domain.agency import (
     WinBackAgencyOfRecord,
 )
 from domain.agent import NotFirstOfMonth
+from domain.agent_of_record import EvidenceMissing
 from domain.message import Actor, SelfApproved
 from tests.spec import ALDER_FOODS, ANN, BOB, DAY, LUMEN, Step, account, given, letter, said
 

@@ -4,8 +4,9 @@ from datetime import date
 
 import pytest
 
-from domain.account import (
-    AccountUnknown,
+from domain.account import AccountUnknown
+from domain.agent import AgentIsSuspended, SuspendAgent
+from domain.agent_of_record import (
     AgentOfRecordChangeAccepted,
     AgentOfRecordChanged,
     AgentOfRecordChangeProposed,
@@ -15,7 +16,6 @@ from domain.account import (
     SeveralChangesWait,
     Weighted,
 )
-from domain.agent import AgentIsSuspended, SuspendAgent
 from domain.customer import CustomerUnknown, OnboardCustomer
 from domain.letter import (
     AccountOfAnotherCustomer,

@@ -12,7 +12,7 @@ from orjson import OPT_SORT_KEYS, dumps
 from pydantic import ValidationError
 
 from domain import message
-from domain.account import RejectAgentOfRecordChange
+from domain.agent_of_record import RejectAgentOfRecordChange
 from domain.customer import CustomerOnboarded, LoseDeal, OnboardCustomer
 from domain.message import (
     Actor,

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from domain.account import (
+from domain.agent import AgentIsSuspended, SuspendAgent
+from domain.agent_of_record import (
     AgentOfRecordChangeAccepted,
     AgentOfRecordChangeConfirmed,
     AgentOfRecordChanged,
@@ -31,7 +32,6 @@ from domain.account import (
     RescissionWindowNotCounted,
     Weighted,
 )
-from domain.agent import AgentIsSuspended, SuspendAgent
 from domain.calendar import OpenDay
 from domain.letter import AgentOfRecordLetterReceived, ReceiveAgentOfRecordLetter
 from domain.message import Actor, SelfApproved

@@ -20,6 +20,7 @@ from domain import (
     suspense,
     vendor,
 )
+from domain import agent_of_record as aor
 from domain import plan as p
 from domain import vendor_statement as v
 from domain.message import Actor, Envelope, Event, Evidence
@@ -33,9 +34,9 @@ ENVELOPE = Envelope(
 )
 
 ALIAS = a.Alias(vendor="lumen", number="00-42 17", source="circuit", from_=date(2026, 2, 1), until=date(2027, 3, 1))
-AGENTS = (a.Weighted(agent="harbor", weight=60), a.Weighted(agent="keystone", weight=40))
-FORMER = (a.Weighted(agent="summit"),)
-STAYS = a.StaysUntilRenewal(at_latest=date(2027, 1, 1))
+AGENTS = (aor.Weighted(agent="harbor", weight=60), aor.Weighted(agent="keystone", weight=40))
+FORMER = (aor.Weighted(agent="summit"),)
+STAYS = aor.StaysUntilRenewal(at_latest=date(2027, 1, 1))
 EVERYTHING = p.Selector(
     service="C-1/dia", account="ACC-1", product="dia", category="internet", charge_kind="recurring", vendor="lumen"
 )
@@ -228,11 +229,11 @@ EVENTS: tuple[Event, ...] = (
     a.AccountOpened(account="ACC-1", customer="alder-foods", vendor="lumen", aliases=(ALIAS,), effective_on=ON),
     a.AccountAliasAdded(account="ACC-1", alias=ALIAS, effective_on=ON),
     a.AccountAliasEnded(account="ACC-1", vendor="lumen", number="00-42 17", effective_on=ON),
-    a.AgentOfRecordDesignated(
+    aor.AgentOfRecordDesignated(
         account="ACC-1", service="C-1/dia", agents=AGENTS, letter=LETTER, letter_id="L-17", effective_on=ON
     ),
-    a.AgentOfRecordChangeProposed(**CHANGE, present_agents=FORMER, effective_on=ON),
-    a.AgentOfRecordChangeRejected(
+    aor.AgentOfRecordChangeProposed(**CHANGE, present_agents=FORMER, effective_on=ON),
+    aor.AgentOfRecordChangeRejected(
         account="ACC-1",
         service="C-1/dia",
         agents=AGENTS,
@@ -241,18 +242,18 @@ EVENTS: tuple[Event, ...] = (
         rejected_because="not signed",
         effective_on=ON,
     ),
-    a.AgentOfRecordChanged(**CHANGE, former_agents=FORMER, effective_on=ON),
-    a.AgentOfRecordChangeAccepted(
+    aor.AgentOfRecordChanged(**CHANGE, former_agents=FORMER, effective_on=ON),
+    aor.AgentOfRecordChangeAccepted(
         **CHANGE,
         present_agents=FORMER,
         rescindable_until=date(2026, 1, 19),
         confirmed_by="lumen",
         effective_on=ON,
     ),
-    a.AgentOfRecordChangeRescinded(**OF_CHANGE, present_agents=FORMER, rescission=LETTER, effective_on=ON),
-    a.RescissionWindowClosed(**OF_CHANGE, confirmed_by="lumen", changes_on=date(2026, 2, 1), effective_on=ON),
-    a.AgentOfRecordChangeConfirmed(**OF_CHANGE, vendor="lumen", effective_on=ON),
-    a.AgentOfRecordChangeDeclined(
+    aor.AgentOfRecordChangeRescinded(**OF_CHANGE, present_agents=FORMER, rescission=LETTER, effective_on=ON),
+    aor.RescissionWindowClosed(**OF_CHANGE, confirmed_by="lumen", changes_on=date(2026, 2, 1), effective_on=ON),
+    aor.AgentOfRecordChangeConfirmed(**OF_CHANGE, vendor="lumen", effective_on=ON),
+    aor.AgentOfRecordChangeDeclined(
         **OF_CHANGE,
         former_agents=FORMER,
         vendor="lumen",

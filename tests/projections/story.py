@@ -6,23 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from adapters.memory import MemoryBook, MemoryLog
-from domain.account import (
-    AddAlias,
-    Alias,
-    ApproveAgentOfRecordChange,
-    ChangeAgentOfRecord,
-    CloseRescissionWindow,
-    ConfirmAgentOfRecordChange,
-    DeclineAgentOfRecordChange,
-    DesignateAgentOfRecord,
-    EndAlias,
-    OpenAccount,
-    RejectAgentOfRecordChange,
-    RescindAgentOfRecordChange,
-    RescissionWindow,
-    StaysUntilRenewal,
-    Weighted,
-)
+from domain.account import AddAlias, Alias, EndAlias, OpenAccount
 from domain.adjustment import (
     ApproveAdjustment,
     ApproveAdjustmentReversal,
@@ -40,6 +24,19 @@ from domain.agent import (
     SignAgreement,
     SuspendAgent,
     TerminateAgent,
+)
+from domain.agent_of_record import (
+    ApproveAgentOfRecordChange,
+    ChangeAgentOfRecord,
+    CloseRescissionWindow,
+    ConfirmAgentOfRecordChange,
+    DeclineAgentOfRecordChange,
+    DesignateAgentOfRecord,
+    RejectAgentOfRecordChange,
+    RescindAgentOfRecordChange,
+    RescissionWindow,
+    StaysUntilRenewal,
+    Weighted,
 )
 from domain.contract import (
     ActivateService,

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from adapters.memory import MemoryBook, MemoryLog
-from domain.account import (
+from domain.account import OpenAccount
+from domain.agent_of_record import (
     ApproveAgentOfRecordChange,
     ChangeAgentOfRecord,
     DesignateAgentOfRecord,
-    OpenAccount,
     StaysUntilRenewal,
 )
 from domain.message import Evidence

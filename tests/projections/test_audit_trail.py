@@ -7,8 +7,9 @@ from typing import get_args
 import pytest
 
 from adapters.memory import MemoryLog
-from domain.account import Alias, ChangeAgentOfRecord, DesignateAgentOfRecord, OpenAccount, Weighted
+from domain.account import Alias, OpenAccount
 from domain.agency import LoseAgencyOfRecord, RejectAgencyOfRecordChange, WinBackAgencyOfRecord
+from domain.agent_of_record import ChangeAgentOfRecord, DesignateAgentOfRecord, Weighted
 from domain.contract import AssignService, OrderService, SignContract
 from domain.customer import ApproveRegistration, OnboardCustomer, RegisterDeal, WinDeal
 from domain.house import HouseEvent

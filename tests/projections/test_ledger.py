@@ -13,7 +13,9 @@ import pytest
 
 from adapters.memory import MemoryBook
 from domain import months
-from domain.account import (
+from domain.agency import ApproveAgencyOfRecordChange, LoseAgencyOfRecord, WinBackAgencyOfRecord
+from domain.agent import ChangeUpline, TerminateAgent
+from domain.agent_of_record import (
     ApproveAgentOfRecordChange,
     ChangeAgentOfRecord,
     CloseRescissionWindow,
@@ -25,8 +27,6 @@ from domain.account import (
     StaysUntilRenewal,
     Weighted,
 )
-from domain.agency import ApproveAgencyOfRecordChange, LoseAgencyOfRecord, WinBackAgencyOfRecord
-from domain.agent import ChangeUpline, TerminateAgent
 from domain.calendar import OpenDay
 from domain.contract import (
     ActivateService,

@@ -13,20 +13,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from domain import months
-from domain.account import (
-    AddAlias,
-    Alias,
-    ApproveAgentOfRecordChange,
-    ChangeAgentOfRecord,
-    ConfirmAgentOfRecordChange,
-    DeclineAgentOfRecordChange,
-    DesignateAgentOfRecord,
-    EndAlias,
-    OpenAccount,
-    RescindAgentOfRecordChange,
-    StaysUntilRenewal,
-    Weighted,
-)
+from domain.account import AddAlias, Alias, EndAlias, OpenAccount
 from domain.adjustment import (
     ApproveAdjustment,
     ApproveAdjustmentReversal,
@@ -43,6 +30,16 @@ from domain.agent import (
     SignAgreement,
     SuspendAgent,
     TerminateAgent,
+)
+from domain.agent_of_record import (
+    ApproveAgentOfRecordChange,
+    ChangeAgentOfRecord,
+    ConfirmAgentOfRecordChange,
+    DeclineAgentOfRecordChange,
+    DesignateAgentOfRecord,
+    RescindAgentOfRecordChange,
+    StaysUntilRenewal,
+    Weighted,
 )
 from domain.calendar import OpenDay
 from domain.contract import (

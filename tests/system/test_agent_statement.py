@@ -15,9 +15,9 @@ from adapters.database import Database
 from adapters.log import PostgresLog
 from adapters.party import Parties
 from adapters.projectors import Projectors
-from domain.account import ApproveAgentOfRecordChange, ChangeAgentOfRecord, Weighted
 from domain.adjustment import ApproveAdjustment, ApproveAdjustmentReversal, ProposeAdjustment, ReverseAdjustment
 from domain.agent import RecruitAgent, SignAgreement, SuspendAgent
+from domain.agent_of_record import ApproveAgentOfRecordChange, ChangeAgentOfRecord, Weighted
 from domain.line_move import ApproveLineMove, ProposeLineMove
 from domain.log import NewEvent
 from domain.message import Actor, Command, Issued

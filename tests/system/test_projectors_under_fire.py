@@ -22,15 +22,9 @@ from adapters.log import PostgresLog
 from adapters.projectors import NAMES, Poison, Projectors, positions, tables_of
 from adapters.tables import PgTables
 from domain import months
-from domain.account import (
-    Alias,
-    ApproveAgentOfRecordChange,
-    ChangeAgentOfRecord,
-    DesignateAgentOfRecord,
-    OpenAccount,
-    Weighted,
-)
+from domain.account import Alias, OpenAccount
 from domain.agent import RecruitAgent, SignAgreement
+from domain.agent_of_record import ApproveAgentOfRecordChange, ChangeAgentOfRecord, DesignateAgentOfRecord, Weighted
 from domain.calendar import OpenDay
 from domain.contract import ActivateService, AssignService, OrderService, SignContract
 from domain.customer import OnboardCustomer

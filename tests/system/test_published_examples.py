@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
-from domain.account import (
+from domain.agent import Holdback, SignAgreement, TerminateAgent
+from domain.agent_of_record import (
     AgentOfRecordChangeAccepted,
     AgentOfRecordChangeRejected,
     ChangeAgentOfRecord,
     DesignateAgentOfRecord,
     Weighted,
 )
-from domain.agent import Holdback, SignAgreement, TerminateAgent
 from domain.calendar import OpenDay
 from domain.contract import ActivateService, AssignService, DisconnectService, OrderService, SignContract
 from domain.customer import OnboardCustomer
