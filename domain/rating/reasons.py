@@ -146,7 +146,7 @@ def _shares(items: Iterable[Item], part: tuple[int, int, int, str]) -> Iterator[
 def _nothing_any_more(before: Share, items: Sequence[Item]) -> str:
     """Why a part of an item is gone: what its payee has now, who has it, or where it went."""
     if not items:
-        return "nothing any more: the item is no longer in this cell"
+        return "nothing any more: the line was withdrawn by its vendor or moved elsewhere"
     for item in items:
         for zero in item.zeros:
             if zero.payee == before.payee:
