@@ -11,7 +11,7 @@ from datetime import date
 from typing import NamedTuple
 
 from domain.agent_of_record import AgentOfRecordChangeAccepted, CloseRescissionWindow
-from domain.customer import ExpireRegistration, RegistrationApproved, RegistrationExtended, days_after
+from domain.deal import ExpireRegistration, RegistrationApproved, RegistrationExtended, days_after
 from domain.house import HouseEvent
 from domain.message import Command
 from domain.payout import CommissionHeld, ReleaseHoldback

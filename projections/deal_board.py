@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import Any, NamedTuple, assert_never, cast
 
-from domain.customer import (
+from domain.deal import (
     STANDING,
     DealContested,
     DealEvent,

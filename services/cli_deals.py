@@ -7,7 +7,7 @@ import typer
 from pydantic import ValidationError
 
 from adapters.faults import first_fault
-from domain.customer import (
+from domain.deal import (
     ApproveRegistration,
     ExtendRegistration,
     LoseDeal,

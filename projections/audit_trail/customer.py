@@ -7,9 +7,8 @@ scope and products, and of a rival only that its claim stands before or after th
 from collections.abc import Sequence
 from typing import assert_never
 
-from domain.customer import (
-    CustomerEvent,
-    CustomerOnboarded,
+from domain.customer import CustomerEvent, CustomerOnboarded
+from domain.deal import (
     DealContested,
     DealEvent,
     DealLost,

@@ -29,7 +29,7 @@ from domain.agent import (
     UplineCircular,
     UplineUnchanged,
 )
-from domain.customer import RegisterDeal
+from domain.deal import RegisterDeal
 from domain.plan import ProposePlanVersion
 from tests.spec import AGENTS, ALDER_FOODS, DAY, LUMEN, PLAN, given, said
 

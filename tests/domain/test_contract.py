@@ -35,7 +35,8 @@ from domain.contract import (
     ServiceUnknown,
     SignContract,
 )
-from domain.customer import CustomerUnknown, LoseDeal, OnboardCustomer, RegisterDeal, WinDeal
+from domain.customer import CustomerUnknown, OnboardCustomer
+from domain.deal import LoseDeal, RegisterDeal, WinDeal
 from domain.message import Command
 from domain.vendor import CurrencyWrong, VendorUnknown
 from tests.spec import ALDER_FOODS, BOOK, CONTRACT, DAY, LUMEN, SIGNED_ON, account, given

@@ -13,7 +13,8 @@ from pydantic import ValidationError
 
 from domain import message
 from domain.agent_of_record import RejectAgentOfRecordChange
-from domain.customer import CustomerOnboarded, LoseDeal, OnboardCustomer
+from domain.customer import CustomerOnboarded, OnboardCustomer
+from domain.deal import LoseDeal
 from domain.message import (
     Actor,
     Command,

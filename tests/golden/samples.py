@@ -12,6 +12,7 @@ from domain import (
     calendar,
     contract,
     customer,
+    deal,
     letter,
     line_move,
     payout,
@@ -107,7 +108,7 @@ CHANGE: dict[str, Any] = {
     "proposed_by": ANN,
 }
 REGISTRATION: dict[str, Any] = {"customer": "alder-foods", "deal": "D-1", "agent": "harbor", "vendor": "lumen"}
-CLAIM = customer.StandingClaim(
+CLAIM = deal.StandingClaim(
     agent="summit", vendor="zayo", registered_on=date(2026, 1, 2), protected_until=date(2026, 4, 2)
 )
 OF_CHANGE: dict[str, Any] = {"account": "ACC-1", "service": "C-1/dia", "agents": AGENTS, "letter_id": "L-17"}
@@ -190,7 +191,7 @@ EVENTS: tuple[Event, ...] = (
     agent.AgentSuspended(agent="harbor", upline="keystone", suspended_because="a complaint is open", effective_on=ON),
     agent.AgentReinstated(agent="harbor", upline="keystone", suspended_since=date(2025, 11, 3), effective_on=ON),
     customer.CustomerOnboarded(customer="alder-foods", effective_on=ON),
-    customer.DealRegistered(
+    deal.DealRegistered(
         customer="alder-foods",
         deal="D-1",
         agent="harbor",
@@ -199,8 +200,8 @@ EVENTS: tuple[Event, ...] = (
         scope="two sites, Zürich – Genève",
         effective_on=ON,
     ),
-    customer.DealContested(**REGISTRATION, earlier=(CLAIM,), effective_on=ON),
-    customer.SelfReferralOpened(
+    deal.DealContested(**REGISTRATION, earlier=(CLAIM,), effective_on=ON),
+    deal.SelfReferralOpened(
         **REGISTRATION,
         products=("dia",),
         scope="two sites",
@@ -209,23 +210,21 @@ EVENTS: tuple[Event, ...] = (
         rivals=(CLAIM,),
         effective_on=ON,
     ),
-    customer.RegistrationApproved(
-        **REGISTRATION, protection_days=90, protected_until=date(2026, 4, 5), effective_on=ON
-    ),
-    customer.RegistrationRejected(**REGISTRATION, rejected_because="our own account", effective_on=ON),
-    customer.RegistrationExtended(
+    deal.RegistrationApproved(**REGISTRATION, protection_days=90, protected_until=date(2026, 4, 5), effective_on=ON),
+    deal.RegistrationRejected(**REGISTRATION, rejected_because="our own account", effective_on=ON),
+    deal.RegistrationExtended(
         **REGISTRATION,
         protected_until=date(2026, 7, 4),
         former_protected_until=date(2026, 4, 5),
         extended_because="the board meets in May",
         effective_on=ON,
     ),
-    customer.RegistrationExpired(**REGISTRATION, protected_until=date(2026, 1, 4), effective_on=ON),
-    customer.RegistrationWithdrawn(**REGISTRATION, withdrawn_because="no budget", effective_on=ON),
-    customer.ProtectionEnded(**REGISTRATION, protected_until=date(2026, 4, 5), named_agent="summit", effective_on=ON),
-    customer.RegistrationLost(**REGISTRATION, lost_to="summit", effective_on=ON),
-    customer.DealWon(customer="alder-foods", deal="D-1", agent="harbor", effective_on=ON),
-    customer.DealLost(customer="alder-foods", deal="D-1", agent="harbor", lost_because="price", effective_on=ON),
+    deal.RegistrationExpired(**REGISTRATION, protected_until=date(2026, 1, 4), effective_on=ON),
+    deal.RegistrationWithdrawn(**REGISTRATION, withdrawn_because="no budget", effective_on=ON),
+    deal.ProtectionEnded(**REGISTRATION, protected_until=date(2026, 4, 5), named_agent="summit", effective_on=ON),
+    deal.RegistrationLost(**REGISTRATION, lost_to="summit", effective_on=ON),
+    deal.DealWon(customer="alder-foods", deal="D-1", agent="harbor", effective_on=ON),
+    deal.DealLost(customer="alder-foods", deal="D-1", agent="harbor", lost_because="price", effective_on=ON),
     a.AccountOpened(account="ACC-1", customer="alder-foods", vendor="lumen", aliases=(ALIAS,), effective_on=ON),
     a.AccountAliasAdded(account="ACC-1", alias=ALIAS, effective_on=ON),
     a.AccountAliasEnded(account="ACC-1", vendor="lumen", number="00-42 17", effective_on=ON),

@@ -47,12 +47,12 @@ from domain.contract import (
     RepriceService,
     SignContract,
 )
-from domain.customer import (
+from domain.customer import OnboardCustomer
+from domain.deal import (
     ApproveRegistration,
     ExpireRegistration,
     ExtendRegistration,
     LoseDeal,
-    OnboardCustomer,
     OpenSelfReferral,
     RegisterDeal,
     RejectRegistration,

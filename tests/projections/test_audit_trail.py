@@ -11,7 +11,8 @@ from domain.account import Alias, OpenAccount
 from domain.agency import LoseAgencyOfRecord, RejectAgencyOfRecordChange, WinBackAgencyOfRecord
 from domain.agent_of_record import ChangeAgentOfRecord, DesignateAgentOfRecord, Weighted
 from domain.contract import AssignService, OrderService, SignContract
-from domain.customer import ApproveRegistration, OnboardCustomer, RegisterDeal, WinDeal
+from domain.customer import OnboardCustomer
+from domain.deal import ApproveRegistration, RegisterDeal, WinDeal
 from domain.house import HouseEvent
 from domain.letter import ReceiveAgentOfRecordLetter
 from domain.message import TOPICS, Actor, Evidence, Issued

@@ -12,13 +12,13 @@ from adapters.database import Database
 from adapters.log import PostgresLog
 from adapters.rebuild import rebuild
 from adapters.verify import verify
-from domain.customer import (
+from domain.customer import OnboardCustomer
+from domain.deal import (
     ApproveRegistration,
     DealContested,
     DealProtected,
     DealRegistered,
     ExtendRegistration,
-    OnboardCustomer,
     RegisterDeal,
     RegistrationApproved,
     RegistrationExpired,

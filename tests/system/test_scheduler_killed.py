@@ -9,7 +9,8 @@ from psycopg import sql
 from adapters.database import Database
 from adapters.log import PostgresLog
 from domain.agent import RecruitAgent
-from domain.customer import ApproveRegistration, OnboardCustomer, RegisterDeal, RegistrationExpired
+from domain.customer import OnboardCustomer
+from domain.deal import ApproveRegistration, RegisterDeal, RegistrationExpired
 from domain.message import Actor, Command, Issued
 from domain.vendor import ContractVendor
 from services.house import House
