@@ -12,7 +12,7 @@ from domain.customer import Customer
 from domain.message import Command, Refused
 from projections import deal_board
 from projections.deal_board import Place, board, expiring
-from tests.domain.test_customer import (
+from tests.domain.test_deal import (
     BOOK,
     LOSE,
     REGISTER,
