@@ -89,12 +89,15 @@ def _suspected(account: AccountFacts, known: int) -> Iterator[ExpectedZero]:
 
 def _waiting(account: AccountFacts, house: HouseFacts, known: int) -> Iterator[ExpectedZero]:
     """What agents who were named, and who do not count yet, may look for in the months that were reported or rated."""
+    cache: TermsCache = {}
     for change in account.waiting:
         if not change.position <= known < change.ended:
             continue
         first, reason = months.number_of(change.effective_on), _not_counted_yet(change)
-        of_cells = {(cell.month, cell.kind, cell.currency) for cell in account.cells(house, known)}
-        reported = {month for month, at in house.reported.get(account.vendor, {}).items() if at <= known}
+        # a cell without items is there only because of a plan that was published later
+        rated = (cell for cell in account.cells(house, known) if release_1.rate(account, house, cell, known, cache))
+        of_cells = {(cell.month, cell.kind, cell.currency) for cell in rated}
+        reported = {month for _, month in _reported_by_payers(account, house, known)}
         reported -= {month for month, kind, _ in of_cells if kind == RECURRING}
         for month, kind, currency in (*of_cells, *((month, RECURRING, "") for month in reported)):
             if month >= first:
@@ -119,15 +122,21 @@ def _unreported(account: AccountFacts, house: HouseFacts, known: int) -> Iterato
     cache: TermsCache = {}
     cells = (cell for cell in account.cells(house, known) if cell.kind == RECURRING)
     rated = {cell.month for cell in cells if release_1.rate(account, house, cell, known, cache)}
+    for vendor, month in _reported_by_payers(account, house, known):
+        expected = not account.services or any(s.in_force(month, known) for s in account.services.values())
+        if expected and month not in named and month not in rated:
+            unnamed = f"not on the statement of {vendor} that reports on {months.text(month)}"
+            reason = nobody_here_is_paid(account, house, vendor, month, known) or unnamed
+            for payee in _payees(account, month, known):
+                yield ExpectedZero(payee, account.account, month, RECURRING, "", reason)
+
+
+def _reported_by_payers(account: AccountFacts, house: HouseFacts, known: int) -> Iterator[tuple[str, int]]:
+    """The months on which the vendor has reported that pays for the account in them."""
     for vendor in dict.fromkeys((account.vendor, *(s.vendor for s in account.successions))):
         for month, position in house.reported.get(vendor, {}).items():
-            expected = not account.services or any(s.in_force(month, known) for s in account.services.values())
-            expected = expected and account.vendor_in(month, known) == vendor
-            if position <= known and expected and month not in named and month not in rated:
-                unnamed = f"not on the statement of {vendor} that reports on {months.text(month)}"
-                reason = nobody_here_is_paid(account, house, vendor, month, known) or unnamed
-                for payee in _payees(account, month, known):
-                    yield ExpectedZero(payee, account.account, month, RECURRING, "", reason)
+            if position <= known and account.vendor_in(month, known) == vendor:
+                yield vendor, month
 
 
 def _payees(account: AccountFacts, month: int, known: int) -> list[str]:

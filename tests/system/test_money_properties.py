@@ -65,6 +65,8 @@ from tests.system.generated import (
     LateProduct,
     Letter,
     Line,
+    LineMoved,
+    LinePlaced,
     MonthsPass,
     NewAgreement,
     NewPlanVersion,
@@ -78,6 +80,7 @@ from tests.system.generated import (
     SignedLetter,
     Statement,
     Story,
+    Succeeded,
     Suspended,
     Told,
     day,
@@ -537,6 +540,27 @@ _BY_CATEGORY = (
 _DIFFERENTIAL = Override(rule="differential", pay=Differential(kind="differential"))
 
 STORIES_TO_REMEMBER: dict[str, Story] = {
+    "a letter waits for approval when a plan that pays by MRC is published, and a month without a line was reported": [
+        MonthsPass(1),
+        Statement("lumen", ()),
+        SignedLetter(("A-1",), (("harbor", 60),), 0, 0, None, False, False),
+        NewPlanVersion("seller", False, 0, (Rule(rule="mrc", pay=PercentOfMrc(kind="percent-of-mrc", rate="0")),), ()),
+    ],
+    "a vendor succeeds another one for months that both have reported, late lines come, and one is moved": [
+        NewPlanVersion(
+            "seller", False, 0, (Rule(rule="mrc", pay=PercentOfMrc(kind="percent-of-mrc", rate="0.1")),), ()
+        ),
+        MonthsPass(2),
+        Statement("lumen", (Line("5-1", "1000"),)),
+        Statement("zito", ()),
+        Succeeded("lumen", "A-1", 3, True, "never"),
+        Statement("zito", (Line("5-1", "1000"), Line("5-1", "-30", month=-2))),
+        MonthsPass(2),
+        Statement("lumen", (Line("5-1", "10", month=-2),)),
+        LinePlaced("lumen", "5-1", "A-2", 0, 1, None, None, False),
+        LineMoved("lumen", 0, 1, "A-2", "A-1", "5-1"),
+        Succeeded("zito", "A-1", 6, False, "always"),
+    ],
     "a tenth is held, a payout comes back, another account is charged back, and a month later what was held is paid": [
         NewAgreement("harbor", "seller", 0, 0, ("0.1", 45)),
         PayRun("settled", "harbor"),
