@@ -16,15 +16,7 @@ from pydantic import ConfigDict, Field, model_validator
 from domain import agent_of_record
 from domain.agent_of_record import AgentOfRecordCommand, AgentOfRecordEvent, AgentsOfRecord
 from domain.customer import onboarded
-from domain.ids import (
-    AccountId,
-    CustomerId,
-    Printed,
-    VendorId,
-    account_stream,
-    customer_stream,
-    vendor_stream,
-)
+from domain.ids import AccountId, CustomerId, Printed, VendorId, account_stream, customer_stream, vendor_stream
 from domain.message import Command, Context, Event, Model, Refused, Streams
 from domain.months import Month
 from domain.plan import ORIGIN

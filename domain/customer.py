@@ -12,10 +12,7 @@ from typing import Any
 
 from domain import deal
 from domain.deal import Deal, DealCommand, DealEvent, OpenSelfReferral, RegisterDeal
-from domain.ids import (
-    CustomerId,
-    customer_stream,
-)
+from domain.ids import CustomerId, customer_stream
 from domain.message import Command, Context, Event, Refused, Streams
 
 # -- events

@@ -84,14 +84,7 @@ from domain.succession import (
     SucceedVendor,
 )
 from domain.suspense import ApprovePlacement, LineOf, ProposePlacement, RejectPlacement
-from domain.vendor import (
-    ContractVendor,
-    EndVendorAgreement,
-    ListProducts,
-    Product,
-    ResumeVendorAgreement,
-    VendorTerms,
-)
+from domain.vendor import ContractVendor, EndVendorAgreement, ListProducts, Product, ResumeVendorAgreement, VendorTerms
 from domain.vendor_statement import ReceiveStatement, StatementLine
 from projections.projection import KeyedState, Projection, Row, Table
 from tests.spec import AGENTS, ALDER_FOODS, BOB, PLAN, Given, Steps, given, said

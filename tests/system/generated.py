@@ -56,14 +56,7 @@ from domain.letter import CompleteAgentOfRecordLetter, ReceiveAgentOfRecordLette
 from domain.line_move import ApproveLineMove, ProposeLineMove
 from domain.message import Actor, Command, Evidence, Issued, Recorded
 from domain.money import half_away
-from domain.payout import (
-    ApprovePayRun,
-    ProposePayRun,
-    ReleasePayRun,
-    ReturnPayout,
-    SettlePayout,
-    WithdrawPayRun,
-)
+from domain.payout import ApprovePayRun, ProposePayRun, ReleasePayRun, ReturnPayout, SettlePayout, WithdrawPayRun
 from domain.plan import (
     CHARGE_KINDS,
     Differential,
@@ -85,14 +78,7 @@ from domain.plan import (
 from domain.receipt import ReceiveMoney
 from domain.succession import AnnounceSuccession, CompleteSuccession, SucceedVendor
 from domain.suspense import ApprovePlacement, LineOf, ProposePlacement
-from domain.vendor import (
-    ContractVendor,
-    EndVendorAgreement,
-    ListProducts,
-    Product,
-    ResumeVendorAgreement,
-    VendorTerms,
-)
+from domain.vendor import ContractVendor, EndVendorAgreement, ListProducts, Product, ResumeVendorAgreement, VendorTerms
 from domain.vendor_statement import ReceiveStatement, StatementLine
 from services.simulation import Simulation
 
