@@ -25,9 +25,7 @@ def desk() -> list[str]:
     return re.findall(r"^cat > .*?\nEND$|^[^#\n]+$", block, re.MULTILINE | re.DOTALL)
 
 
-def test_a_month_at_the_desk_works_as_the_readme_tells_it(
-    database: Database, tmp_path: Path, monkeypatch: object
-) -> None:
+def test_a_month_at_the_desk_works_as_the_readme_tells_it(database: Database, tmp_path: Path) -> None:
     program = Program({"TRAILBOOK_DATABASE_URL": database.url, "TRAILBOOK_HOUSE": database.house})
     program.fine("demo")
     said: dict[str, str] = {}
@@ -41,7 +39,7 @@ def test_a_month_at_the_desk_works_as_the_readme_tells_it(
     for part, promised in PROMISED.items():
         (told,) = (told for command, told in said.items() if f"trailbook {part}" in command or part in command)
         assert promised in told, part
-    assert sorted(file.name for file in (tmp_path / "statements").iterdir())
+    assert {file.name for file in (tmp_path / "statements").iterdir()} >= {"harbor.html", "summit.html"}
 
 
 def named(word: str, folder: Path) -> str:
