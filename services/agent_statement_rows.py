@@ -71,9 +71,7 @@ class StatementRows:
         self.said = _Said(queries)
         statement = sql.SQL("SELECT position, day FROM {} ORDER BY position").format(queries._table("facts_day"))
         self._days: list[tuple[int, date]] = queries.connection.execute(statement).fetchall()
-        self.house = HouseFacts()
-        for position, fact in queries.facts.account(HOUSE_NO, known + 1):
-            self.house.learn(position, fact)
+        self.house = HouseFacts.of(queries.facts.account(HOUSE_NO, known + 1))
 
     def of(self, agent: str, currency: str, since: int) -> dict[str, list[Row]]:
         """An agent's rows after a position, by section, in order of account, months, kind and item. Raises Mismatch."""

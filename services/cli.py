@@ -45,6 +45,7 @@ from services.cli_shared import (
     actor_from,
     catch_up,
     command_of,
+    day_if_given,
     give,
     opened_house,
     progress,
@@ -384,7 +385,7 @@ def agent_book(
     with opened_house() as opened:
         queries = opened.queries()
         position = queries.known_at(known)
-        on = _day(effective) or queries.day_of(position) or date.max
+        on = day_if_given(effective) or queries.day_of(position) or date.max
         rows, steps = queries.agent_book(account), queries.agent_book_steps(account)
         names = (service,) if service else ()
         found = agent_book_projection.agent_of_record_at(rows, names, on, position, steps)
@@ -406,13 +407,6 @@ def agent_book(
         console.print(f"{' and '.join(step.names)}{of}, from {step.effective_on}: {step.step}{until}")
 
 
-def _day(text: str | None) -> date | None:
-    try:
-        return date.fromisoformat(text) if text else None
-    except ValueError:
-        raise WrongUsage(f"{text} is not a date; write it like 2026-02-20") from None
-
-
 @ledger_app.command("balances")
 def ledger_balances(
     effective: Annotated[str | None, typer.Option(help="Only what is effective up to this day.")] = None,
@@ -423,7 +417,7 @@ def ledger_balances(
     with opened_house() as opened:
         queries = opened.queries()
         position = queries.known_at(known)
-        rows = queries.balances(position, _day(effective))
+        rows = queries.balances(position, day_if_given(effective))
     if json:
         render.as_json({"known": position, "effective": effective, "balances": [row._asdict() for row in rows]})
         return

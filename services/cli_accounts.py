@@ -1,6 +1,5 @@
 """``trailbook account``, ``trailbook agent``, ``trailbook vendor``: who may be paid, and on whose word that changed."""
 
-from datetime import date
 from typing import Annotated, Any
 
 import typer
@@ -24,7 +23,7 @@ from domain.agent_of_record import (
 from domain.letter import CompleteAgentOfRecordLetter, ReceiveAgentOfRecordLetter
 from domain.message import Evidence
 from domain.vendor import EndVendorAgreement, ResumeVendorAgreement
-from services.cli_shared import By, Json, WrongUsage, command_of, give
+from services.cli_shared import By, Json, WrongUsage, command_of, day, day_if_given, give
 
 account_app = typer.Typer(help="Accounts: agency of record and letters.", no_args_is_help=True)
 agent_app = typer.Typer(help="Agents' standing: suspended, reinstated, terminated.", no_args_is_help=True)
@@ -39,16 +38,8 @@ Because = Annotated[str, typer.Option(help="Why, in a few words.")]
 Accounts = Annotated[list[str], typer.Argument(help="One account or several; all of them or none.")]
 
 
-def day(text: str) -> date:
-    """Raises WrongUsage."""
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise WrongUsage(f"{text} is not a date; write it like 2026-02-20") from None
-
-
 def evidence_of(signer: str | None, signed_on: str | None, digest: str | None) -> Evidence | None:
-    """Raises WrongUsage."""
+    """A letter as evidence, if one is named. Raises WrongUsage."""
     if signer is None and signed_on is None and digest is None:
         return None
     try:
@@ -125,9 +116,9 @@ def _says(
         "accounts": accounts,
         "agents": agents,
         "service": service,
-        "effective_on": day(from_) if from_ else None,
+        "effective_on": day_if_given(from_),
         "signer": signer,
-        "signed_on": day(signed_on) if signed_on else None,
+        "signed_on": day_if_given(signed_on),
         "digest": digest,
     }
 
@@ -217,7 +208,7 @@ def confirm_change(
     json: Json = False,
 ) -> None:
     """The vendor confirmed a change of the agent of record."""
-    of = {"account": account, "service": service, "letter_id": letter, "effective_on": day(on) if on else None}
+    of = {"account": account, "service": service, "letter_id": letter, "effective_on": day_if_given(on)}
     give(command_of(ConfirmAgentOfRecordChange, **of), by, json=json)
 
 
@@ -235,7 +226,7 @@ def decline_change(
     json: Json = False,
 ) -> None:
     """The vendor declined a change of the agent of record; the former agent stays, or is agent of record again."""
-    of = {"account": account, "service": service, "letter_id": letter, "effective_on": day(on) if on else None}
+    of = {"account": account, "service": service, "letter_id": letter, "effective_on": day_if_given(on)}
     command = command_of(DeclineAgentOfRecordChange, **of, declined_because=because)
     give(command, by, evidence=evidence_of(signer, signed_on, digest), json=json)
 
@@ -246,14 +237,14 @@ def decline_change(
 @agent_app.command("suspend")
 def suspend(agent: str, because: Because, from_: FromOrToday = None, by: By = "", json: Json = False) -> None:
     """Pay nothing out to an agent; it earns on, and pay runs carry its balance."""
-    on = day(from_) if from_ else None
+    on = day_if_given(from_)
     give(command_of(SuspendAgent, agent=agent, suspended_because=because, effective_on=on), by, json=json)
 
 
 @agent_app.command("reinstate")
 def reinstate(agent: str, from_: FromOrToday = None, by: By = "", json: Json = False) -> None:
     """Pay a suspended agent again; the next pay run pays what was carried."""
-    on = day(from_) if from_ else None
+    on = day_if_given(from_)
     give(command_of(ReinstateAgent, agent=agent, effective_on=on), by, json=json)
 
 
@@ -283,12 +274,12 @@ def end_agreement(
     json: Json = False,
 ) -> None:
     """The vendor's agreement with the house ends."""
-    on = day(from_) if from_ else None
+    on = day_if_given(from_)
     give(command_of(EndVendorAgreement, vendor=vendor, evergreen=evergreen, effective_on=on), by, json=json)
 
 
 @vendor_app.command("resume-agreement")
 def resume_agreement(vendor: str, from_: FromOrToday = None, by: By = "", json: Json = False) -> None:
     """The vendor's agreement with the house is in force again."""
-    on = day(from_) if from_ else None
+    on = day_if_given(from_)
     give(command_of(ResumeVendorAgreement, vendor=vendor, effective_on=on), by, json=json)

@@ -1,6 +1,5 @@
 """``trailbook deal``: who claims which deal, who is protected until when, and each step of a registration."""
 
-from datetime import date
 from typing import Annotated
 
 import typer
@@ -20,7 +19,7 @@ from domain.deal import (
 from domain.message import Evidence
 from projections.deal_board import as_row, expiring
 from services import render
-from services.cli_shared import By, Json, Known, WrongUsage, command_of, give, opened_house
+from services.cli_shared import By, Json, Known, WrongUsage, command_of, day_if_given, give, opened_house
 
 deal_app = typer.Typer(help="Deals: registered by agents, protected for one, won or lost.", no_args_is_help=True)
 
@@ -84,7 +83,7 @@ def deal_register(
     """Register a deal for an agent; if others claim it already, the claim is kept behind theirs."""
     fields = {"customer": customer, "deal": deal, "agent": agent, "vendor": vendor, "scope": scope}
     products = tuple(product or ())
-    give(command_of(RegisterDeal, **fields, products=products, effective_on=_day(effective)), by, json=json)
+    give(command_of(RegisterDeal, **fields, products=products, effective_on=day_if_given(effective)), by, json=json)
 
 
 @deal_app.command("refer")
@@ -147,7 +146,7 @@ def deal_extend(
 ) -> None:
     """Extend a protected registration, by the days of the vendor's agreement at most."""
     fields = {"customer": customer, "deal": deal, "agent": agent}
-    command = command_of(ExtendRegistration, **fields, extended_because=because, until=_day(until))
+    command = command_of(ExtendRegistration, **fields, extended_because=because, until=day_if_given(until))
     give(command, by, json=json)
 
 
@@ -170,7 +169,7 @@ def deal_win(
     json: Json = False,
 ) -> None:
     """The deal is won, by one registration; the others are lost to it."""
-    command = command_of(WinDeal, customer=customer, deal=deal, agent=agent, effective_on=_day(effective))
+    command = command_of(WinDeal, customer=customer, deal=deal, agent=agent, effective_on=day_if_given(effective))
     give(command, by, json=json)
 
 
@@ -184,13 +183,7 @@ def deal_lose(
     json: Json = False,
 ) -> None:
     """The deal is lost, for every registration that stands."""
-    command = command_of(LoseDeal, customer=customer, deal=deal, lost_because=because, effective_on=_day(effective))
+    command = command_of(
+        LoseDeal, customer=customer, deal=deal, lost_because=because, effective_on=day_if_given(effective)
+    )
     give(command, by, json=json)
-
-
-def _day(text: str | None) -> date | None:
-    """Raises WrongUsage."""
-    try:
-        return date.fromisoformat(text) if text else None
-    except ValueError:
-        raise WrongUsage(f"{text} is not a date; write it like 2026-02-20") from None

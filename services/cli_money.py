@@ -62,7 +62,7 @@ def adjust_propose(
         currency=currency,
         adjusted_because=because,
     )
-    give(command, by, evidence=evidence_of(document, signer, signed_on.date()), json=json)
+    give(command, by, evidence=document_as_evidence(document, signer, signed_on.date()), json=json)
 
 
 @adjust_app.command("approve")
@@ -97,7 +97,7 @@ def adjust_reverse(
 ) -> None:
     """Propose to undo the whole of an approved adjustment."""
     command = command_of(ReverseAdjustment, adjustment=adjustment, reversed_because=because)
-    give(command, by, evidence=evidence_of(document, signer, signed_on.date()), json=json)
+    give(command, by, evidence=document_as_evidence(document, signer, signed_on.date()), json=json)
 
 
 def payout_held(
@@ -118,8 +118,8 @@ def payout_held(
         render.say("nothing is held back")
 
 
-def evidence_of(document: Path, signer: str, signed_on: date) -> Evidence:
-    """A document as evidence. Raises WrongUsage."""
+def document_as_evidence(document: Path, signer: str, signed_on: date) -> Evidence:
+    """A document by its digest, with who signed it. Raises WrongUsage."""
     try:
         digest = hashlib.sha256(document.read_bytes()).hexdigest()
         return Evidence(digest=f"sha256:{digest}", signer=signer, signed_on=signed_on)

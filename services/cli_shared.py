@@ -7,6 +7,7 @@ import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date
 from typing import Annotated, Any
 
 import typer
@@ -36,6 +37,7 @@ class WrongUsage(Exception):
 
 @contextmanager
 def opened_house() -> Iterator[House]:
+    """The house that the options name, closed afterwards."""
     with open_house(SETTINGS[0]) as opened:
         yield opened
 
@@ -51,7 +53,21 @@ def actor_from(text: str) -> Actor:
         raise WrongUsage(f"--by {text}: {first_fault(error)}") from None
 
 
+def day(text: str) -> date:
+    """A day as it is written on the command line. Raises WrongUsage."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise WrongUsage(f"{text} is not a date; write it like 2026-02-20") from None
+
+
+def day_if_given(text: str | None) -> date | None:
+    """None for an option that was left out, or left empty. Raises WrongUsage."""
+    return day(text) if text else None
+
+
 def command_of(kind: type[Command], **fields: Any) -> Command:
+    """A command of the fields that were given. Raises WrongUsage."""
     try:
         return kind.model_validate({key: value for key, value in fields.items() if value is not None})
     except ValidationError as error:

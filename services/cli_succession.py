@@ -10,8 +10,8 @@ from adapters.table_file import read_table
 from domain.message import Issued
 from domain.succession import AnnounceSuccession
 from services import render
-from services.cli_accounts import day, vendor_app
-from services.cli_shared import By, Json, actor_from, catch_up, command_of, opened_house, progress
+from services.cli_accounts import vendor_app
+from services.cli_shared import By, Json, actor_from, catch_up, command_of, day, opened_house, progress
 from services.succession import Report, announcement_id, check, succeed
 
 __all__ = ["vendor_app"]

@@ -190,17 +190,14 @@ class Queries:
     @property
     def house(self) -> HouseFacts:
         if self._house is None:
-            self._house = HouseFacts()
-            for position, fact in self.facts.account(HOUSE_NO, 2**62):
-                self._house.learn(position, fact)
+            self._house = HouseFacts.of(self.facts.account(HOUSE_NO, 2**62))
         return self._house
 
     def account_facts(self, account_no: int) -> AccountFacts:
         account = self._accounts.get(account_no)
         if account is None:
-            account = self._accounts[account_no] = AccountFacts(account_no)
-            for position, fact in self.facts.account(account_no, 2**62):
-                account.learn(position, fact)
+            account = AccountFacts.of(account_no, self.facts.account(account_no, 2**62))
+            self._accounts[account_no] = account
         return account
 
     def contracts_of(self, account_nos: Sequence[int]) -> Iterator[AccountFacts]:

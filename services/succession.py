@@ -94,10 +94,7 @@ def _known(facts: Facts, vendor: str, number: str, known: int) -> list[tuple[Any
 
 
 def _learned(facts: Facts, account_no: int, known: int) -> AccountFacts:
-    account = AccountFacts(account_no)
-    for position, fact in facts.account(account_no, known + 1):
-        account.learn(position, fact)
-    return account
+    return AccountFacts.of(account_no, facts.account(account_no, known + 1))
 
 
 # -- the plan, and its accounts one by one

@@ -357,10 +357,7 @@ def _of_a_move(command: ProposeLineMove, facts: Facts, known: int) -> dict[str, 
 
 
 def _learned(facts: Facts, account_no: int, known: int) -> AccountFacts:
-    account = AccountFacts(account_no)
-    for position, fact in facts.account(account_no, known + 1):
-        account.learn(position, fact)
-    return account
+    return AccountFacts.of(account_no, facts.account(account_no, known + 1))
 
 
 def _service_names(account: AccountFacts) -> tuple[str, ...]:

@@ -252,6 +252,14 @@ class AccountFacts:
     _places: dict[tuple[int, int, str], Places] = field(default_factory=dict)
     """By cell; only where a line has left."""
 
+    @classmethod
+    def of(cls, account_no: int, facts: Iterable[tuple[int, Sequence[Any]]]) -> "AccountFacts":
+        """An account as facts with their positions, in order, teach it."""
+        account = cls(account_no)
+        for position, fact in facts:
+            account.learn(position, fact)
+        return account
+
     def learn(self, position: int, fact: Sequence[Any]) -> None:
         """Add one fact. Raises KeyError for a tag that rating does not know: stop, do not skip."""
         _ACCOUNT_FACTS[fact[0]](self, position, fact)
@@ -610,6 +618,14 @@ class HouseFacts:
     """Agents that ever had this one as upline."""
     on_plan: dict[str, set[str]] = field(default_factory=dict)
     pays_by_service_month: bool = False
+
+    @classmethod
+    def of(cls, facts: Iterable[tuple[int, Sequence[Any]]]) -> "HouseFacts":
+        """The house as facts with their positions, in order, teach it."""
+        house = cls()
+        for position, fact in facts:
+            house.learn(position, fact)
+        return house
 
     def learn(self, position: int, fact: Sequence[Any]) -> None:
         """Add one fact. Raises KeyError for a tag that rating does not know: stop, do not skip."""

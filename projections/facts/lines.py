@@ -314,9 +314,8 @@ def _standing(state: KeyedState, account_no: int, wanted: Container[tuple[int, i
 
 def _waiting_for_service(state: KeyedState, account_no: int, position: int) -> list[_Standing]:
     """The lines that wait on their own account, because nobody knows for which of its services they came."""
-    account = AccountFacts(account_no)
-    for row in state.rows("facts", "account_no", account_no):
-        account.learn(row[1], json.loads(row[3]))
+    rows = state.rows("facts", "account_no", account_no)
+    account = AccountFacts.of(account_no, ((row[1], json.loads(row[3])) for row in rows))
     keys = {(line.statement_no, line.line) for line in waiting_for_service(account, position - 1)}
     return _standing(state, account_no, keys) if keys else []
 

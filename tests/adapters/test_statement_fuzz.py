@@ -124,6 +124,7 @@ def test_the_reader_gives_what_the_model_would_dump_and_refuses_what_it_refuses(
     if lines:
         assert lines == [model.model_dump(mode="json", exclude_none=True)]
     else:
+        assert faults
         assert all(fault.startswith("line 2") for fault in faults)
 
 
