@@ -15,6 +15,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from adapters.faults import first_fault
 from adapters.statement_file import StatementSource, open_statement, read_mapping
 from domain.ids import vendor_stream
+from domain.message import Actor
 from domain.money import plain, show, to_minor
 from domain.vendor import contracted
 from services import render
@@ -32,7 +33,7 @@ from services.house import House
 from services.imports import Wanted
 from services.imports import import_statement as import_file
 from services.render import console, errors
-from services.statement_check import as_data, check_statement
+from services.statement_check import LinesBeyondContract, as_data, check_statement
 
 import_app = typer.Typer(help="Take a vendor's file, whole or not at all.", no_args_is_help=True)
 
@@ -46,6 +47,7 @@ Number = Annotated[str | None, typer.Option(help="The statement's number; defaul
 MonthOf = Annotated[str | None, typer.Option("--month", help="The statement month, where the file has none.")]
 Total = Annotated[str | None, typer.Option("--control-total", help="The vendor's own total in units, such as 1234.56.")]
 RevisionNo = Annotated[int, typer.Option("--revision", help="The vendor's revision of a statement that was received.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Refuse a file with lines of months beyond their contract.")]
 
 
 @import_app.command("statement")
@@ -57,12 +59,16 @@ def import_statement(
     month: MonthOf = None,
     control_total: Total = None,
     revision: RevisionNo = 0,
+    strict: Strict = False,
     by: By = "",
     json: Json = False,
 ) -> None:
     """Import a vendor statement from CSV or XLSX."""
     with opened_house() as opened:
-        source, wanted = _asked(opened, file, vendor, mapping, number, month, control_total, revision)
+        asked = (opened, file, vendor, mapping, number, month, control_total, revision)
+        if strict:
+            _require_within_contracts(*_asked(*asked), opened, actor_from(by), file)
+        source, wanted = _asked(*asked)
         currency = source.currency
         with reading(file) as report:
             imported = import_file(opened, source, wanted, actor_from(by), lambda: report(source.bytes_read))
@@ -90,6 +96,14 @@ def import_statement(
         console.print("[dim]no control total was given: the sum of the lines was taken for it[/dim]")
     if waiting:
         render.rows_table(waiting, ("number", "amount_minor", "since", "why"), f"in suspense for {vendor}")
+
+
+def _require_within_contracts(source: StatementSource, wanted: Wanted, opened: House, actor: Actor, file: Path) -> None:
+    """Look before taking. Raises LinesBeyondContract; what else is wrong with the file, its import says."""
+    with reading(file) as report:
+        checked = check_statement(opened, source, wanted, actor, lambda: report(source.bytes_read), strict=True)
+    if isinstance(checked.refused, LinesBeyondContract):
+        raise checked.refused
 
 
 def _asked(
@@ -123,6 +137,7 @@ def import_check(
     month: MonthOf = None,
     control_total: Total = None,
     revision: RevisionNo = 0,
+    strict: Strict = False,
     by: By = "",
     json: Json = False,
 ) -> None:
@@ -133,7 +148,8 @@ def import_check(
     with opened_house() as opened:
         source, wanted = _asked(opened, file, vendor, mapping, number, month, control_total, revision)
         with reading(file) as report:
-            checked = check_statement(opened, source, wanted, actor_from(by), lambda: report(source.bytes_read))
+            by_whom = actor_from(by)
+            checked = check_statement(opened, source, wanted, by_whom, lambda: report(source.bytes_read), strict=strict)
     data = as_data(checked, source, wanted)
     render.as_json(data) if json else render.checked(data)
     raise typer.Exit(checked.exit_code)

@@ -24,6 +24,12 @@ from services.house import House
 from services.imports import FileAlreadyImported, Wanted, check_elsewhere, imported_before, issued_for
 from services.suspense import Desk, Likely
 
+
+class LinesBeyondContract(Refused):
+    """Asked to be strict, an import takes no line of a month that no contract of its account reaches."""
+
+
+SHOWN_BEYOND = 10
 NUMBERS_KEPT = 200
 """How many numbers that mean no account are listed; the others are only counted."""
 LIKELY_LOOKED_UP = 50
@@ -70,9 +76,18 @@ class Checked:
 
 
 def check_statement(
-    house: House, source: StatementSource, wanted: Wanted, actor: Actor, report: Callable[[], None] = lambda: None
+    house: House,
+    source: StatementSource,
+    wanted: Wanted,
+    actor: Actor,
+    report: Callable[[], None] = lambda: None,
+    *,
+    strict: bool = False,
 ) -> Checked:
-    """Read the whole file and say all that is wrong with importing it. Raises VendorUnknown."""
+    """Read the whole file and say all that is wrong with importing it. Raises VendorUnknown.
+
+    ``strict``: lines beyond their contract are a reason to refuse it.
+    """
     contract = contracted(house.commands.state(vendor_stream(wanted.vendor)), wanted.vendor)
     checked = Checked()
     finder = _Finder(house, wanted, contract, checked)
@@ -86,7 +101,17 @@ def check_statement(
         _decide(house, source, wanted, actor, contract.currency, checked)
     _warn(source, wanted, checked)
     checked.beyond_contracts = sorted(finder.beyond_contracts())
+    if strict and checked.beyond_contracts and checked.refused is None and not checked.again:
+        checked.refused = _beyond(wanted.file_name, [sentence for _, sentence in checked.beyond_contracts])
     return checked
+
+
+def _beyond(name: str, sentences: Sequence[str]) -> LinesBeyondContract:
+    told = "; ".join(sentences[:SHOWN_BEYOND])
+    more = f"; and {len(sentences) - SHOWN_BEYOND} more" if len(sentences) > SHOWN_BEYOND else ""
+    return LinesBeyondContract(
+        f"{name} has lines beyond their contract: {told}{more}; have them corrected, or import without --strict"
+    )
 
 
 def _decide(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from adapters.database import Database
 from adapters.settings import Settings
@@ -20,7 +21,7 @@ from domain.vendor import VendorUnknown
 from domain.vendor_statement import ControlTotalWrong, RevisionNotNext, ServiceMonthUnlikely, StatementAlreadyReceived
 from services.house import House
 from services.imports import FileAlreadyImported, Wanted, import_statement
-from services.statement_check import NUMBERS_KEPT, Checked, as_data, check_statement
+from services.statement_check import NUMBERS_KEPT, Checked, LinesBeyondContract, as_data, check_statement
 from tests.spec import ANN, BOB, DAY, LUMEN, actor
 from tests.system.program import Program
 
@@ -54,14 +55,16 @@ def house(database: Database) -> Iterator[House]:
         yield house
 
 
-def check(house: House, tmp_path: Path, rows: str, mapping: FileMapping = PUBLISHED, **wanted: Any) -> Checked:
+def check(
+    house: House, tmp_path: Path, rows: str, mapping: FileMapping = PUBLISHED, *, strict: bool = False, **wanted: Any
+) -> Checked:
     """Check a file; the log must be as long afterwards as before."""
     path = tmp_path / "lumen.csv"
     path.write_text(rows if rows.startswith("\ufeff") else HEADER + rows)
     fields = {"file_name": path.name, "vendor": "lumen", "number": "LU-1", **wanted}
     before = house.log.head()
     source = open_statement(path, mapping, "USD")
-    checked = check_statement(house, source, Wanted(**fields), actor(ANN))
+    checked = check_statement(house, source, Wanted(**fields), actor(ANN), strict=strict)
     assert house.log.head() == before
     as_data(checked, source, Wanted(**fields))
     return checked
@@ -204,6 +207,28 @@ def test_lines_beyond_the_dates_of_a_contract_are_told_with_their_line(house: Ho
         "line 5: service month 2026-04 of account north is after its last service, disconnected on 2026-03-15",
     ]
     assert not check(house, tmp_path, USAGE_HEADER + rows.splitlines(keepends=True)[0], USAGE).beyond_contracts
+    strictly = check(house, tmp_path, USAGE_HEADER + rows, USAGE, strict=True)
+    assert isinstance(strictly.refused, LinesBeyondContract)
+    assert "beyond their contract: line 3: service month 2025-12 of account north" in str(strictly.refused)
+
+
+def test_a_strict_import_takes_nothing_of_a_file_with_lines_beyond_their_contract(house: House, tmp_path: Path) -> None:
+    house.handle(Issued("signed", actor(ANN), SignContract(contract="C-1", customer="alder", vendor="lumen")))
+    of_service = {"contract": "C-1", "service": "S-1"}
+    house.handle(Issued("ordered", actor(ANN), OrderService(**of_service, mrc_minor=100)))
+    house.handle(Issued("assigned", actor(ANN), AssignService(**of_service, account="north")))
+    file, mapping = tmp_path / "usage.csv", tmp_path / "usage.yaml"
+    file.write_text(USAGE_HEADER + "2026-05,Lumen,0047-2291,1,2019-12\n")
+    mapping.write_text(yaml.safe_dump(USAGE.model_dump(mode="json", exclude_defaults=True)))
+    program = Program({"TRAILBOOK_DATABASE_URL": house.database.url, "TRAILBOOK_HOUSE": house.database.house})
+    arguments = ("import", "statement", file, "--vendor", "lumen", "--mapping", mapping, "--by", ANN)
+    before = house.log.head()
+
+    sentence = program.wrong(1, *arguments, "--strict")
+
+    assert sentence.startswith("refused: usage.csv has lines beyond their contract: line 2: service month 2019-12 of ")
+    assert house.log.head() == before
+    assert "1 lines, 1.00 USD" in program.fine(*arguments).out
 
 
 @pytest.mark.parametrize("name", ["Lumen", "LUMEN Technologies", "lumen, inc."])
