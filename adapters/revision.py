@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, LiteralString, Self
 
 import orjson
+import psycopg
 from psycopg.rows import tuple_row
 
 from adapters.log import PostgresLog
@@ -92,7 +93,12 @@ def _entry(is_new: bool, revision: int, line: int, account: str, body: bytes) ->
     return is_new, body if is_new else encode({"revision": revision, "line": line, "account": account})
 
 
-def _copy(connection: Any, statement: LiteralString, types: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> None:
+def _copy(
+    connection: psycopg.Connection[Any],
+    statement: LiteralString,
+    types: tuple[str, ...],
+    rows: Iterable[tuple[Any, ...]],
+) -> None:
     with connection.cursor() as cursor, cursor.copy(statement) as copy:
         copy.set_types(types)
         for row in rows:

@@ -319,7 +319,7 @@ AgentOfRecordCommand = (
 
 
 class EvidenceMissing(Refused):
-    """The first agent of record stands on the customer's letter."""
+    """Who is named, and what is taken back, stands on somebody's word: the customer's or the vendor's."""
 
 
 class AgentOfRecordAlreadyDesignated(Refused):

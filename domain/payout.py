@@ -461,6 +461,7 @@ def _status(event: PayoutWithdrawn | PayoutReleased | PayoutSettled | PayoutRetu
 
 
 def decide_run(run: PayRun, command: PayRunCommand, context: Context) -> list[PayRunEvent]:
+    """What a command means for the run as a whole; its payouts are each in their agent's stream."""
     effective_on = command.effective_on or context.today
     if isinstance(command, ProposePayRun):
         return [_propose(run, command, context)]

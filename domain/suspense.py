@@ -16,7 +16,7 @@ from typing import Annotated, Any, assert_never
 
 from pydantic import Field, model_validator
 
-from domain.account import AccountAliasAdded, Alias, answers_to, opened
+from domain.account import Account, AccountAliasAdded, Alias, answers_to, opened
 from domain.ids import (
     AccountId,
     Because,
@@ -277,7 +277,7 @@ def decide(suspense: Suspense, command: SuspenseCommand, context: Context) -> li
             assert_never(command)
 
 
-def decide_account(account: Any, command: ApprovePlacement, context: Context) -> list[AccountAliasAdded]:
+def decide_account(account: Account, command: ApprovePlacement, context: Context) -> list[AccountAliasAdded]:
     """What an approved placement teaches the account: the number as printed."""
     found = meant(context.state(suspense_stream(command.vendor, command.number)), command.lines)
     if found is None or not found.proposed.keep_alias or answers_to(account, command.vendor, command.number):

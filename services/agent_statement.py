@@ -58,7 +58,7 @@ class AgentStatements:
     def agents(self) -> list[str]:
         """Everybody whose balance the run has, paid or carried."""
         statement = sql.SQL("SELECT DISTINCT agent FROM {} WHERE pay_run = %s ORDER BY agent")
-        rows = self.queries.connection.execute(statement.format(self.queries._table(LINE.name)), (self.pay_run,))
+        rows = self.queries.connection.execute(statement.format(self.queries.table(LINE.name)), (self.pay_run,))
         return [agent for (agent,) in rows]
 
     def of(self, agent: str) -> dict[str, Any]:
@@ -89,7 +89,7 @@ class AgentStatements:
         statement = sql.SQL(
             "SELECT line.* FROM {} AS line JOIN {} AS run USING (pay_run) WHERE line.agent = %s "
             "AND run.status = 'released' AND run.position <= %s ORDER BY line.currency, line.position"
-        ).format(self.queries._table(LINE.name), self.queries._table(RUN.name))
+        ).format(self.queries.table(LINE.name), self.queries.table(RUN.name))
         rows = self.queries.connection.execute(statement, (agent, self.run.released_at))
         return [Line(*row) for row in rows]
 
@@ -98,7 +98,7 @@ class AgentStatements:
         statement = sql.SQL(
             "SELECT * FROM {} WHERE agent = %s AND (position < %s OR pay_run = %s AND what = ANY(%s)) "
             "ORDER BY currency, position"
-        ).format(self.queries._table(MOVE.name))
+        ).format(self.queries.table(MOVE.name))
         at_release = ["sent", "held", "withdrawn"]
         values = (agent, self.run.proposed_at, self.pay_run, at_release)
         return [Move(*row) for row in self.queries.connection.execute(statement, values)]
@@ -140,7 +140,7 @@ class AgentStatements:
 def closed_run(queries: Queries, pay_run: str) -> ClosedRun:
     """A pay run that was released. Raises NotFound, PayRunNotClosed."""
     statement = sql.SQL("SELECT status, position, as_known_at, effective_on FROM {} WHERE pay_run = %s")
-    rows = queries.connection.execute(statement.format(queries._table(RUN.name)), (pay_run,)).fetchall()
+    rows = queries.connection.execute(statement.format(queries.table(RUN.name)), (pay_run,)).fetchall()
     became = {status: (position, as_known_at, on) for status, position, as_known_at, on in rows}
     if not became:
         raise NotFound(f"there is no pay run {pay_run} in the book; check its id")

@@ -69,7 +69,7 @@ class StatementRows:
         self.queries = queries
         self.known = known
         self.said = _Said(queries)
-        statement = sql.SQL("SELECT position, day FROM {} ORDER BY position").format(queries._table("facts_day"))
+        statement = sql.SQL("SELECT position, day FROM {} ORDER BY position").format(queries.table("facts_day"))
         self._days: list[tuple[int, date]] = queries.connection.execute(statement).fetchall()
         self.house = HouseFacts.of(queries.facts.account(HOUSE_NO, known + 1))
 
@@ -102,7 +102,7 @@ class StatementRows:
         statement = sql.SQL(
             "SELECT account_no, effective_on, kind, currency, item_no, item_line, min(position) FROM {} "
             "WHERE account_no = ANY(%s) AND position <= %s GROUP BY 1, 2, 3, 4, 5, 6"
-        ).format(self.queries._table("journal"))
+        ).format(self.queries.table("journal"))
         accounts = sorted({entry.account_no for entry in entries})
         return {
             (Cell(account_no, months.number_of(on), kind, currency), item_no, line): position
@@ -136,7 +136,7 @@ class StatementRows:
         statement = sql.SQL(
             "SELECT account_no, position, body FROM {} WHERE account_no = ANY(%s) AND position <= %s "
             "ORDER BY account_no, position, seq"
-        ).format(self.queries._table("facts"))
+        ).format(self.queries.table("facts"))
         rows = self.queries.connection.execute(statement, (list(numbers), self.known), binary=True)
         for account_no, facts in groupby(rows, key=lambda row: row[0]):
             account = AccountFacts(account_no)

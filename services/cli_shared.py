@@ -105,10 +105,12 @@ def catch_up(opened: House) -> None:
 
 
 def result_row(issued: Issued, first: int, last: int) -> dict[str, Any]:
+    """What is said of a command to a program: the positions of its first and last event, 0 where it led to none."""
     return {"id": issued.command_id, "do": issued.command.do, "first_position": first, "last_position": last}
 
 
 def progress() -> Progress:
+    """A bar for a person who waits at a terminal, on the stream of errors."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),

@@ -113,7 +113,8 @@ class Queries:
         self._accounts: dict[int, AccountFacts] = {}
         self._names: dict[int, str] | None = None
 
-    def _table(self, name: str) -> sql.Identifier:
+    def table(self, name: str) -> sql.Identifier:
+        """A projection's table in the schema that is read here."""
         return sql.Identifier(self.database.book, name)
 
     # -- known at
@@ -141,7 +142,7 @@ class Queries:
         return position
 
     def _last_position_on(self, day: date) -> int:
-        statement = sql.SQL("SELECT min(position) - 1 FROM {} WHERE day > %s").format(self._table("facts_day"))
+        statement = sql.SQL("SELECT min(position) - 1 FROM {} WHERE day > %s").format(self.table("facts_day"))
         row = self.connection.execute(statement, (day,)).fetchone()
         return row[0] if row and row[0] is not None else self.ledger_position()
 
@@ -163,14 +164,14 @@ class Queries:
             raise NotFound(f"{at.isoformat()} has not come yet; by the log's clock it is {row[0].isoformat()}")
 
     def ledger_position(self) -> int:
-        statement = sql.SQL("SELECT position FROM {} WHERE name = 'ledger'").format(self._table("projection_position"))
+        statement = sql.SQL("SELECT position FROM {} WHERE name = 'ledger'").format(self.table("projection_position"))
         row = self.connection.execute(statement).fetchone()
         return row[0] if row else 0
 
     def day_of(self, position: int) -> date | None:
         """The house's open day at a position."""
         statement = sql.SQL("SELECT day FROM {} WHERE position <= %s ORDER BY position DESC LIMIT 1")
-        row = self.connection.execute(statement.format(self._table("facts_day")), (position,)).fetchone()
+        row = self.connection.execute(statement.format(self.table("facts_day")), (position,)).fetchone()
         return row[0] if row else None
 
     # -- the agenda
@@ -182,7 +183,7 @@ class Queries:
         statement = sql.SQL(
             "SELECT * FROM {} AS agenda WHERE due_on <= %s AND (due_on > %s OR position > %s) "
             "AND NOT EXISTS (SELECT FROM {} WHERE command_id = agenda.command_id) ORDER BY due_on, position, seq"
-        ).format(self._table(AGENDA.name), sql.Identifier(self.database.house, "command_log"))
+        ).format(self.table(AGENDA.name), sql.Identifier(self.database.house, "command_log"))
         return [Due(*row) for row in self.connection.execute(statement, (today, given_on, given_at))]
 
     # -- names
@@ -205,7 +206,7 @@ class Queries:
         statement = sql.SQL(
             "SELECT account_no, position, body FROM {} WHERE account_no = ANY(%s) "
             "AND split_part(body, '\"', 2) = ANY(%s) ORDER BY account_no, position, seq"
-        ).format(self._table("facts"))
+        ).format(self.table("facts"))
         tags = ["account", "service", "active", "renewed", "off"]
         rows = self.connection.execute(statement, (list(account_nos), tags))
         for account_no, group in groupby(rows, key=lambda row: row[0]):
@@ -219,7 +220,7 @@ class Queries:
         return self._no(f"account:{account}", f"account {account}")
 
     def _no(self, name: str, what: str) -> int:
-        statement = sql.SQL("SELECT no FROM {} WHERE name = %s").format(self._table("facts_name"))
+        statement = sql.SQL("SELECT no FROM {} WHERE name = %s").format(self.table("facts_name"))
         row = self.connection.execute(statement, (name,)).fetchone()
         if row is None:
             raise NotFound(f"there is no {what} in the book; check its id")
@@ -241,7 +242,7 @@ class Queries:
         statement = sql.SQL(
             "SELECT book, currency, sum(amount_minor)::bigint FROM {} "
             "WHERE position <= %s AND effective_on <= %s GROUP BY book, currency"
-        ).format(self._table("journal"))
+        ).format(self.table("journal"))
         rows = self.connection.execute(statement, (known, effective or date.max))
         return sorted(Balance(self.book_name(number), currency, amount) for number, currency, amount in rows)
 
@@ -250,7 +251,7 @@ class Queries:
         statement = sql.SQL(
             "SELECT book, currency, sum(amount_minor)::bigint FROM {} "
             "WHERE position <= %s AND kind <> ALL(%s) AND book %% %s = %s GROUP BY book, currency"
-        ).format(self._table("journal"))
+        ).format(self.table("journal"))
         wanted = set(agents)
         rows = self.connection.execute(statement, (known, list(UNEARNED), BOOKS_PER_PARTY, book("payable"))).fetchall()
         found = ((self.book_name(number).split(":")[1], currency, amount) for number, currency, amount in rows)
@@ -282,7 +283,7 @@ class Queries:
             clauses.append(sql.SQL("account_no = %s AND effective_on = %s AND kind = %s AND currency = %s"))
             values.extend((cell.account_no, months.last_day(cell.month), cell.kind, cell.currency))
         statement = sql.SQL("SELECT * FROM {} WHERE {} ORDER BY position, account_no, effective_on, kind, leg").format(
-            self._table("journal"), sql.SQL(" AND ").join(clauses)
+            self.table("journal"), sql.SQL(" AND ").join(clauses)
         )
         with self.connection.cursor(row_factory=class_row(Entry)) as cursor:
             return cursor.execute(statement, values).fetchall()
@@ -299,7 +300,7 @@ class Queries:
         statement = sql.SQL(
             "SELECT * FROM {} WHERE account_no = %s AND effective_on = %s AND kind = %s AND currency = %s "
             "AND position = %s AND leg = %s"
-        ).format(self._table("journal"))
+        ).format(self.table("journal"))
         with self.connection.cursor(row_factory=class_row(Entry)) as cursor:
             found = cursor.execute(statement, key).fetchone()
         if found is None:
@@ -368,7 +369,7 @@ class Queries:
     def _why_moved(self, entry: Entry) -> Explained:
         """What moved or was adjusted is explained by its event. Raises Mismatch."""
         statement = sql.SQL("SELECT sentence FROM {} WHERE position = %s ORDER BY participant LIMIT 1")
-        row = self.connection.execute(statement.format(self._table("audit_trail")), (entry.position,)).fetchone()
+        row = self.connection.execute(statement.format(self.table("audit_trail")), (entry.position,)).fetchone()
         words = row[0] if row else "money moved"
         facts = [
             fact
@@ -394,9 +395,7 @@ class Queries:
         """The last position before a month of the house's calendar, and the last one in it."""
         number = months.number(month)
         first, after = months.first_day(number), months.first_day(number + 1)
-        statement = sql.SQL("SELECT (SELECT min(position) - 1 FROM {} WHERE day >= %s)").format(
-            self._table("facts_day")
-        )
+        statement = sql.SQL("SELECT (SELECT min(position) - 1 FROM {} WHERE day >= %s)").format(self.table("facts_day"))
         bounds: list[int] = []
         for day in (first, after):
             row = self.connection.execute(statement, (day,)).fetchone()
@@ -465,7 +464,7 @@ class Queries:
             "SELECT agent, currency, pay_run, min(position), max(amount_minor), max(held_until) FROM {} "
             "WHERE what IN ('held', 'owed-again') AND position <= %s AND agent = coalesce(%s, agent) "
             "GROUP BY agent, currency, pay_run HAVING count(*) = 1 ORDER BY max(held_until), min(position)"
-        ).format(self._table(payout_book.MOVE.name))
+        ).format(self.table(payout_book.MOVE.name))
         return [
             {
                 "agent": agent_,
@@ -485,7 +484,7 @@ class Queries:
         statement = sql.SQL(
             "SELECT account_no, currency, sum(amount_minor)::bigint, min(position) FROM {} "
             "WHERE book = %s AND position <= %s GROUP BY account_no, currency HAVING sum(amount_minor) <> 0 ORDER BY 4"
-        ).format(self._table("journal"))
+        ).format(self.table("journal"))
         rows = self.connection.execute(statement, (SUSPENSE_BOOK, known)).fetchall()
         return [
             {
@@ -514,9 +513,7 @@ class Queries:
         return sorted(rows, key=lambda row: (row["position"], row["seq"]))
 
     def _audit_rows(self, where: sql.SQL, value: Any) -> list[dict[str, Any]]:
-        statement = sql.SQL("SELECT * FROM {} WHERE {} ORDER BY position, seq").format(
-            self._table("audit_trail"), where
-        )
+        statement = sql.SQL("SELECT * FROM {} WHERE {} ORDER BY position, seq").format(self.table("audit_trail"), where)
         with self.connection.cursor(row_factory=psycopg.rows.dict_row) as cursor:
             return cursor.execute(statement, (value,)).fetchall()
 
@@ -544,19 +541,19 @@ class Queries:
     def audit_of_position(self, position: int) -> str:
         """What happened at a position, in one sentence."""
         statement = sql.SQL("SELECT sentence FROM {} WHERE position = %s ORDER BY seq LIMIT 1")
-        row = self.connection.execute(statement.format(self._table("audit_trail")), (position,)).fetchone()
+        row = self.connection.execute(statement.format(self.table("audit_trail")), (position,)).fetchone()
         return row[0] if row else ""
 
     def agent_book(self, account: str) -> list[tuple[Any, ...]]:
         """The rows of the agent book for one account. Raises NotFound."""
         self.account_no(account)
         statement = sql.SQL("SELECT * FROM {} WHERE account = %s ORDER BY position, seq")
-        return self.connection.execute(statement.format(self._table("agent_book")), (account,)).fetchall()
+        return self.connection.execute(statement.format(self.table("agent_book")), (account,)).fetchall()
 
     def deal_participant(self, deal: str) -> str:
         """Whose history is meant by a deal's id, alone or as customer/deal. Raises NotFound where several use it."""
         statement = sql.SQL("SELECT DISTINCT deal_of FROM {} WHERE deal = %s OR deal_of = %s ORDER BY 1")
-        rows = self.connection.execute(statement.format(self._table("deal_board")), (deal, deal)).fetchall()
+        rows = self.connection.execute(statement.format(self.table("deal_board")), (deal, deal)).fetchall()
         found = [row[0] for row in rows]
         if deal not in found and len(found) > 1:
             raise NotFound(f"{len(found)} customers have a deal {deal}; name one of {', '.join(found)}")
@@ -567,7 +564,7 @@ class Queries:
     ) -> list[Place]:
         """Every registration as it stood at a position, in order of arrival; of one customer, vendor or agent."""
         statement = sql.SQL("SELECT * FROM {} WHERE position <= %s AND (%s::text IS NULL OR customer = %s)")
-        rows = self.connection.execute(statement.format(self._table("deal_board")), (known, customer, customer))
+        rows = self.connection.execute(statement.format(self.table("deal_board")), (known, customer, customer))
         return [
             place
             for place in board(rows, known)
@@ -577,7 +574,7 @@ class Queries:
     def agent_book_steps(self, account: str) -> list[tuple[Any, ...]]:
         """The steps of changes of the agent of record on one account."""
         statement = sql.SQL("SELECT * FROM {} WHERE account = %s ORDER BY position")
-        return self.connection.execute(statement.format(self._table("agent_book_step")), (account,)).fetchall()
+        return self.connection.execute(statement.format(self.table("agent_book_step")), (account,)).fetchall()
 
     def other_agency(self, account: str, on: date, known: int) -> str | None:
         """The other house that is agency of record of an account in the month of a day. Raises NotFound."""

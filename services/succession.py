@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from domain import months
 from domain.ids import account_stream, vendor_stream
+from domain.log import CommandResult
 from domain.message import Actor, Issued, Refused
 from domain.rating.facts import AccountFacts
 from domain.succession import (
@@ -119,7 +120,7 @@ class GivesCommands(Protocol):
 
     @property
     def commands(self) -> Commands: ...
-    def handle(self, issued: Issued) -> Any: ...
+    def handle(self, issued: Issued) -> CommandResult: ...
 
 
 def check(house: GivesCommands, issued: Issued) -> Report:

@@ -89,7 +89,7 @@ class Desk:
             "array_agg(position ORDER BY position), array_agg(amount_minor ORDER BY position) FROM {} "
             "WHERE book = %s AND position <= %s "
             "GROUP BY account_no, effective_on, kind, currency, item_no, item_line HAVING sum(amount_minor) <> 0"
-        ).format(self.queries._table("journal"))
+        ).format(self.queries.table("journal"))
         found: list[Waits] = []
         standing: dict[int, dict[tuple[int, int], Line]] = {}
         reasons: dict[Cell, dict[tuple[int, int], str]] = {}
@@ -218,7 +218,7 @@ class Desk:
 
     def _of_the_same_customer(self, vendor: str, accounts: Sequence[str]) -> Iterator[tuple[str, str]]:
         """Accounts of the candidates' customers with the vendor under which nothing is printed yet."""
-        links = self.queries._table("audit_link")
+        links = self.queries.table("audit_link")
         statement = sql.SQL(
             "SELECT DISTINCT other.subject, mine.participant FROM {} AS mine JOIN {} AS other USING (participant) "
             "WHERE mine.subject = ANY(%s) AND mine.participant LIKE 'customer:%%' AND other.subject LIKE 'account:%%' "
@@ -233,7 +233,7 @@ class Desk:
 
 
 def _table(desk: Desk, name: str) -> sql.Identifier:
-    return desk.queries._table(f"facts_{name}")
+    return desk.queries.table(f"facts_{name}")
 
 
 def _standing(account: AccountFacts, known: int) -> dict[tuple[int, int], Line]:

@@ -66,15 +66,18 @@ def free_text(text: str) -> str:
 
 
 def counted(number: int, thing: str) -> str:
+    """``1 line``, ``2,000 lines``."""
     return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
 
 
 def and_(words: Iterable[str]) -> str:
+    """``harbor``; ``harbor and summit``; ``harbor, keystone and summit``."""
     *first, last = list(words) or [""]
     return f"{', '.join(first)} and {last}" if first else last
 
 
 def listed(words: Sequence[str], thing: str, separator: str = ", ") -> str:
+    """The first few of them, and how many more there are."""
     shown = separator.join(words[:SHOWN])
     rest = len(words) - SHOWN
     return f"{shown}{separator}and {counted(rest, f'more {thing}')}" if rest > 0 else shown

@@ -40,6 +40,7 @@ from projections.projection import Row
 
 
 def learn(event: AccountEvent | AgencyEvent | ContractEvent, to: Writer) -> None:
+    """Write what the event teaches of its account."""
     if isinstance(event, _Waiting):
         _learn_waiting(event, to)
         return

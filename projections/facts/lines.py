@@ -36,6 +36,7 @@ from projections.projection import KeyedState, Row
 
 
 def learn(event: VendorStatementEvent | SuspenseEvent | LineMoveEvent, to: Writer) -> None:
+    """Write which lines come to an account or a number, and which leave it."""
     match event:
         case (
             VendorStatementReceived()

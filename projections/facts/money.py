@@ -33,6 +33,7 @@ from projections.facts.writer import Writer
 
 
 def learn(event: ReceiptEvent | PayRunEvent | PayoutEvent | AdjustmentEvent, to: Writer) -> None:
+    """Write the legs of what the event moved."""
     match event:
         case MoneyReceived() | PayoutReleased() | PayoutSettled() | PayoutReturned():
             to.fact(CASH_NO, "cash", list(_cash(event)), event.currency, event.effective_on.isoformat())

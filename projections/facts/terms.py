@@ -21,6 +21,7 @@ from projections.projection import Row
 
 
 def learn(event: CalendarEvent | VendorEvent | SuccessionEvent | PlanEvent | AgentEvent, to: Writer) -> None:
+    """Write what the event teaches of the terms that all accounts share."""
     match event:
         case DayOpened():
             to.out.append(Row("facts_day", (to.position, event.effective_on)))
