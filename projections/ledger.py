@@ -222,7 +222,7 @@ class Ledger:
 
     def _touched_by_house(self, change: Sequence[Any], position: int) -> Iterator[tuple[int, set[Cell]]]:
         if change[0] in OF_A_VENDOR:
-            if change[0] == "reported" and not self.house.pays_by_service_month:
+            if change[0] == "reported" and not self.house.pays_by_service_month(position):
                 return
             account_nos = self.reader.accounts_paid_by(change[1])
         elif concerned := self.house.concerned(change):
@@ -479,7 +479,7 @@ def changes_by_subject(house: HouseFacts) -> dict[str, list[tuple[int, Sequence[
     """The changes in the house by whom they concern: an agent and everybody below it, or a vendor."""
     found: dict[str, list[tuple[int, Sequence[Any]]]] = {}
     for position, change in house.changes:
-        if change[0] in OF_A_VENDOR and (change[0] != "reported" or house.pays_by_service_month):
+        if change[0] in OF_A_VENDOR and (change[0] != "reported" or house.pays_by_service_month(position)):
             found.setdefault(f"vendor:{change[1]}", []).append((position, change))
         for agent in house.concerned(change):
             found.setdefault(f"agent:{agent}", []).append((position, change))

@@ -66,7 +66,7 @@ def _rounded_away(item: Item) -> Iterator[Zero]:
 
 def _open_months(account: AccountFacts, house: HouseFacts, known: int) -> Iterator[Cell]:
     """Months in which a service was in force and on which nobody has reported, up to the one after the last report."""
-    if not house.pays_by_service_month:
+    if not house.pays_by_service_month(known):
         return
     for service in account.services.values():
         start = service.activated_on(known)
@@ -94,7 +94,7 @@ def _waiting(account: AccountFacts, house: HouseFacts, known: int) -> Iterator[E
         if not change.position <= known < change.ended:
             continue
         first, reason = months.number_of(change.effective_on), _not_counted_yet(change)
-        # a cell without items is there only because of a plan that was published later
+        # a cell without items is there only because some plan, perhaps another account's, pays by the month
         rated = (cell for cell in account.cells(house, known) if release_1.rate(account, house, cell, known, cache))
         of_cells = {(cell.month, cell.kind, cell.currency) for cell in rated}
         reported = {month for _, month in _reported_by_payers(account, house, known)}
@@ -122,8 +122,9 @@ def _unreported(account: AccountFacts, house: HouseFacts, known: int) -> Iterato
     cache: TermsCache = {}
     cells = (cell for cell in account.cells(house, known) if cell.kind == RECURRING)
     rated = {cell.month for cell in cells if release_1.rate(account, house, cell, known, cache)}
+    services = [service for service in account.services.values() if service.service_no <= known]
     for vendor, month in _reported_by_payers(account, house, known):
-        expected = not account.services or any(s.in_force(month, known) for s in account.services.values())
+        expected = not services or any(service.in_force(month, known) for service in services)
         if expected and month not in named and month not in rated:
             unnamed = f"not on the statement of {vendor} that reports on {months.text(month)}"
             reason = nobody_here_is_paid(account, house, vendor, month, known) or unnamed

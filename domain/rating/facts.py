@@ -271,7 +271,7 @@ class AccountFacts:
             start = service.activated_on(known)
             if service.service_no <= known and start is not None:
                 keys.add((months.number_of(start.on), SPIFF, service.currency))
-                if house.pays_by_service_month:
+                if house.pays_by_service_month(known):
                     keys.update((month, RECURRING, service.currency) for month in self.reported(house, service, known))
         return [Cell(self.account_no, *key) for key in sorted(keys)]
 
@@ -617,7 +617,12 @@ class HouseFacts:
     below: dict[str, set[str]] = field(default_factory=dict)
     """Agents that ever had this one as upline."""
     on_plan: dict[str, set[str]] = field(default_factory=dict)
-    pays_by_service_month: bool = False
+    by_service_month_since: int = NEVER
+    """The first position at which a plan paid anything for a month in service."""
+
+    def pays_by_service_month(self, known: int) -> bool:
+        """Whether anything is paid for a month in service, as known at a position."""
+        return self.by_service_month_since <= known
 
     @classmethod
     def of(cls, facts: Iterable[tuple[int, Sequence[Any]]]) -> "HouseFacts":
@@ -689,7 +694,8 @@ def _terminated(house: HouseFacts, position: int, fact: Sequence[Any]) -> None:
 def _plan(house: HouseFacts, position: int, fact: Sequence[Any]) -> None:
     version = PlanVersion(position, fact[1])
     house.plans.setdefault(version.plan, []).append(version)
-    house.pays_by_service_month = house.pays_by_service_month or version.pays_by_service_month
+    if version.pays_by_service_month:
+        house.by_service_month_since = min(house.by_service_month_since, position)
 
 
 def _vendor(house: HouseFacts, position: int, fact: Sequence[Any]) -> None:

@@ -79,7 +79,7 @@ from domain.receipt import ReceiveMoney
 from domain.succession import AnnounceSuccession, CompleteSuccession, SucceedVendor
 from domain.suspense import ApprovePlacement, LineOf, ProposePlacement
 from domain.vendor import ContractVendor, EndVendorAgreement, ListProducts, Product, ResumeVendorAgreement, VendorTerms
-from domain.vendor_statement import ReceiveStatement, StatementLine
+from domain.vendor_statement import ReceiveStatement, StatementLine, revised_number
 from services.simulation import Simulation
 
 ANN, BOB = Actor(subject="ann"), Actor(subject="bob")
@@ -88,8 +88,11 @@ FIRST = months.number("2026-01")
 
 VENDORS = ("lumen", "zito")
 """Lumen reports a month later, Zito in the same month."""
+ABROAD = "orion"
+"""Pays in euros, for accounts of its own."""
 AGENTS = ("harbor", "keystone", "summit", "delta")
 ACCOUNTS = ("A-1", "A-2", "A-3")
+EURO_ACCOUNT, EURO_CONTRACT = "A-9", "C-9"
 CONTRACTS = ("C-1", "C-2", "C-3")
 NUMBERS = ("5-1", "5-2", "05-1", "9-9")
 """Printed numbers: of account 1, of account 2, one that only looks like account 1's, one that nobody knows."""
@@ -119,6 +122,8 @@ class Now:
     days: int = 0
     """How many days of the month have passed after the fifteenth."""
     stated: list["Stated"] = field(default_factory=list)
+    left: list[list["Given"]] = field(default_factory=list)
+    """What is left of happenings that were interrupted."""
     versions: dict[str, int] = field(default_factory=lambda: {"seller": 2, "upline": 1})
 
     @property
@@ -175,9 +180,14 @@ class Stated:
             number=self.number,
             revision=self.revision,
             statement_month=months.text(self.month),
+            currency=currency_of(self.vendor),
             control_total_minor=sum(half_away(line.commission_minor) for line in self.lines),
             lines=self.lines,
         )
+
+
+def currency_of(vendor: str) -> str:
+    return "EUR" if vendor == ABROAD else "USD"
 
 
 def _stated_line(number: int, line: Line, month: int) -> StatementLine:
@@ -271,6 +281,7 @@ class NewAgreement:
     month: int
     minimum: int = 0
     holdback: tuple[str, int] | None = None
+    currency: str = "USD"
 
     def commands(self, now: Now) -> Iterator[Given]:
         terms = Holdback(rate=Decimal(self.holdback[0]), days=self.holdback[1]) if self.holdback else None
@@ -279,6 +290,7 @@ class NewAgreement:
                 agent=self.agent,
                 plan=self.plan,
                 minimum_payout_minor=self.minimum,
+                currency=self.currency,
                 holdback=terms,
                 effective_on=day(self.month, 10),
             )
@@ -528,6 +540,10 @@ class Placement:
         yield by_bob(ApprovePlacement(vendor=self.vendor, number=self.number))
 
 
+def _statement(now: Now, back: int, revision: int) -> str:
+    return revised_number(f"S-{max(1, now.statements - back)}", revision)
+
+
 @dataclass(frozen=True)
 class LinePlaced:
     """A line of the last statement but ``back``, perhaps on a service."""
@@ -540,9 +556,13 @@ class LinePlaced:
     service: str | None
     month: int | None
     keep_alias: bool
+    revision: int = 0
+    and_next: bool = False
 
     def commands(self, now: Now) -> Iterator[Given]:
-        lines = (LineOf(statement=f"S-{max(1, now.statements - self.back)}", line=self.line),)
+        statement = _statement(now, self.back, self.revision)
+        numbers = (self.line, self.line + 1) if self.and_next else (self.line,)
+        lines = tuple(LineOf(statement=statement, line=number) for number in numbers)
         yield by_ann(
             ProposePlacement(
                 vendor=self.vendor,
@@ -593,35 +613,48 @@ class LineMoved:
     from_account: str
     to_account: str | None
     number: str
+    service: str | None = None
+    month: int | None = None
+    revision: int = 0
+    and_next: bool = False
 
     def commands(self, now: Now) -> Iterator[Given]:
-        of = {"vendor": self.vendor, "statement": f"S-{max(1, now.statements - self.back)}"}
-        goes = {"to_account": self.to_account} if self.to_account else {"number": self.number}
-        yield by_ann(
-            ProposeLineMove(
-                **{**of, **goes, "lines": (self.line,), "from_account": self.from_account, "moved_because": "wrong"}
-            )
-        )
-        yield by_bob(ApproveLineMove.model_validate(of))
+        lines = (self.line, self.line + 1) if self.and_next else (self.line,)
+        of = {"vendor": self.vendor, "statement": _statement(now, self.back, self.revision)}
+        goes: dict[str, Any] = {"number": self.number}
+        if self.to_account:
+            goes = {"to_account": self.to_account, "service": self.service}
+        if self.month is not None:
+            goes["service_month"] = months.text(FIRST + self.month)
+        move = {**of, **goes, "lines": lines, "from_account": self.from_account, "moved_because": "wrong"}
+        yield by_ann(ProposeLineMove.model_validate(move))
+        yield by_bob(ApproveLineMove.model_validate({**of, "lines": lines}))
 
 
 @dataclass(frozen=True)
 class Succeeded:
-    """The other vendor succeeds on one account."""
+    """The other vendor succeeds on one account, or on all; a number of its may become another."""
 
     vendor: str
-    account: str
+    account: str | None
     month: int
     kept: bool
     late_lines: str
+    renumbered: tuple[str, str] | None = None
 
     def commands(self, now: Now) -> Iterator[Given]:
         successor = next(vendor for vendor in VENDORS if vendor != self.vendor)
         of = {"vendor": self.vendor, "successor": successor, "effective_on": day(self.month)}
-        terms = {"other_numbers": "kept" if self.kept else "unknown", "late_lines": self.late_lines}
-        yield by_ann(AnnounceSuccession.model_validate({**of, **terms, "accounts": [self.account]}))
-        yield by_ann(SucceedVendor.model_validate({**of, "account": self.account}))
-        yield by_ann(CompleteSuccession.model_validate({**of, "succeeded_count": 1}))
+        terms: dict[str, Any] = {"other_numbers": "kept" if self.kept else "unknown", "late_lines": self.late_lines}
+        if self.renumbered is not None:
+            number, becomes = self.renumbered
+            terms["numbers"] = [{"number": number, "becomes": becomes}]
+        accounts = [self.account] if self.account else "all"
+        yield by_ann(AnnounceSuccession.model_validate({**of, **terms, "accounts": accounts}))
+        for account in (self.account,) if self.account else ACCOUNTS:
+            yield by_ann(SucceedVendor.model_validate({**of, "account": account}))
+        for count in range(1, 2 if self.account else 1 + len(ACCOUNTS)):  # the one that is right is not refused
+            yield by_ann(CompleteSuccession.model_validate({**of, "succeeded_count": count}))
 
 
 @dataclass(frozen=True)
@@ -672,7 +705,8 @@ class MoneyCame:
 
     def commands(self, now: Now) -> Iterator[Given]:
         now.statements += 1
-        yield by_ann(ReceiveMoney(receipt=f"R-{now.statements}", vendor=self.vendor, amount_minor=self.amount))
+        receipt = {"receipt": f"R-{now.statements}", "vendor": self.vendor, "currency": currency_of(self.vendor)}
+        yield by_ann(ReceiveMoney(**receipt, amount_minor=self.amount))
 
 
 @dataclass(frozen=True)
@@ -684,6 +718,7 @@ class Adjusted:
     outcome: str
     account: str | None = None
     month: int | None = None
+    currency: str = "USD"
 
     def commands(self, now: Now) -> Iterator[Given]:
         now.adjustments += 1
@@ -696,6 +731,7 @@ class Adjusted:
                 account=self.account,
                 service_month=months.text(FIRST + self.month) if self.month is not None else None,
                 amount_minor=self.amount,
+                currency=self.currency,
                 adjusted_because="by hand",
             ),
             document,
@@ -708,6 +744,34 @@ class Adjusted:
                 yield by_ann(ReverseAdjustment(adjustment=name, reversed_because="wrong"), document)
             if self.outcome == "reversed":
                 yield by_bob(ApproveAdjustmentReversal(adjustment=name))
+
+
+@dataclass(frozen=True)
+class Interrupted:
+    """Begun, and left after some of its commands: a proposal waits while other things happen."""
+
+    happening: "Happening"
+    after: int
+
+    def commands(self, now: Now) -> Iterator[Given]:
+        given = list(self.happening.commands(now))
+        now.left.append(given[self.after :])
+        yield from given[: self.after]
+
+
+@dataclass(frozen=True)
+class WentOn:
+    """So many commands of what was interrupted, the last one but ``back``."""
+
+    back: int
+    count: int
+
+    def commands(self, now: Now) -> Iterator[Given]:
+        waiting = [left for left in now.left if left]
+        if waiting:
+            left = waiting[-1 - self.back % len(waiting)]
+            yield from left[: self.count]
+            del left[: self.count]
 
 
 Happening = (
@@ -743,6 +807,8 @@ Happening = (
     | PayRun
     | MoneyCame
     | Adjusted
+    | Interrupted
+    | WentOn
 )
 Story = list[Happening]
 
@@ -765,11 +831,12 @@ def beginning() -> Iterator[Given]:
     Two accounts with a service each, three contracts, and both vendors' statements of three months.
     """
     yield by_ann(OpenDay(date=day(0, 15)))
-    for vendor, lag in (("lumen", 1), ("zito", 0)):
+    for vendor, lag in (("lumen", 1), ("zito", 0), (ABROAD, 0)):
         # zito's terms make a change wait: five calendar days to rescind it, and its own confirmation
         strict = VendorTerms(rescission_calendar_days=5, confirms_agent_of_record=True)
         terms = strict if vendor == "zito" else VendorTerms()
-        yield by_ann(ContractVendor(vendor=vendor, statement_lag_months=lag, terms=terms))
+        in_its_currency = {"currency": currency_of(vendor), "statement_lag_months": lag}
+        yield by_ann(ContractVendor(vendor=vendor, terms=terms, **in_its_currency))
         listed = (Product(product="dia", category="internet"), Product(product="ucaas", category="voice"))
         yield by_ann(ListProducts(vendor=vendor, products=listed))
     override = Override(
@@ -791,12 +858,16 @@ def beginning() -> Iterator[Given]:
     yield by_ann(OnboardCustomer(customer="alder"))
     yield by_ann(open_account("A-1", "lumen", ("lumen", "5-1")))
     yield by_ann(open_account("A-2", "zito", ("zito", "5-2"), ("lumen", "5-2")))
+    yield by_ann(open_account(EURO_ACCOUNT, ABROAD, (ABROAD, "5-1")))
     letter = Evidence(signer="customer:cfo", signed_on=since)
     named = (Weighted(agent="harbor"),)
+    yield by_ann(DesignateAgentOfRecord(account=EURO_ACCOUNT, agents=named, effective_on=since), letter)
     yield by_ann(DesignateAgentOfRecord(account="A-1", agents=named, effective_on=since), letter)
     yield by_ann(DesignateAgentOfRecord(account="A-2", agents=named, effective_on=since), letter)
     for contract, vendor in zip(CONTRACTS, ("lumen", "zito", "lumen"), strict=True):
         yield by_ann(SignContract(contract=contract, customer="alder", vendor=vendor, effective_on=since))
+    abroad = {"vendor": ABROAD, "currency": currency_of(ABROAD)}
+    yield by_ann(SignContract(contract=EURO_CONTRACT, customer="alder", **abroad, effective_on=since))
     yield from NewService("C-1", "dia", "A-1", "dia", 10000, day(-1)).commands(Now())
     yield from NewService("C-2", "dia", "A-2", "dia", 12345, day(-1)).commands(Now())
     now = Now(month=-1, statements=100)
@@ -953,7 +1024,9 @@ _NAMED = st.lists(
     st.tuples(_AGENT, st.sampled_from((1, 1, 60, 40))), min_size=1, max_size=3, unique_by=lambda named: named[0]
 ).map(tuple)
 
-_STATEMENT = st.builds(Statement, vendor=_VENDOR, lines=st.lists(_LINE, max_size=4).map(tuple))
+_STATEMENT = st.builds(
+    Statement, vendor=_VENDOR | _VENDOR | st.just(ABROAD), lines=st.lists(_LINE, max_size=4).map(tuple)
+)
 _REVISED = st.builds(
     Revised,
     back=st.integers(0, 2),
@@ -980,6 +1053,7 @@ _ADJUSTED = st.builds(
     st.sampled_from(("approved", "approved", "approved", "reversed", "reversing", "rejected", "waiting")),
     _maybe(_ACCOUNT),
     _maybe(_MONTH),
+    st.sampled_from(("USD", "USD", "EUR")),
 )
 _PLACEMENT = st.builds(Placement, _VENDOR, _NUMBER, _ACCOUNT, _maybe(_MONTH), st.booleans())
 _LINE_PLACED = st.builds(
@@ -992,6 +1066,30 @@ _LINE_PLACED = st.builds(
     service=_maybe(st.sampled_from((*SERVICES, "C-1/dia"))),
     month=_maybe(_MONTH),
     keep_alias=st.booleans(),
+    revision=st.sampled_from((0, 0, 1, 2)),
+    and_next=st.booleans(),
+)
+_LINE_MOVED = st.builds(
+    LineMoved,
+    _VENDOR,
+    st.integers(0, 2),
+    st.integers(1, 3),
+    _ACCOUNT,
+    _maybe(_ACCOUNT),
+    _NUMBER,
+    _maybe(st.sampled_from((*SERVICES, "C-1/dia"))),
+    _maybe(_MONTH),
+    st.sampled_from((0, 0, 1, 2)),
+    st.booleans(),
+)
+_SUCCEEDED = st.builds(
+    Succeeded,
+    _VENDOR,
+    _maybe(_ACCOUNT),
+    _MONTH,
+    st.booleans(),
+    st.sampled_from(("for-months-before", "always", "never")),
+    _maybe(st.tuples(st.sampled_from(("5-1", "5-2")), _NUMBER)),
 )
 _SIGNED_LETTER = st.builds(
     SignedLetter,
@@ -1037,7 +1135,18 @@ HAPPENINGS: st.SearchStrategy[Happening] = st.one_of(
     st.builds(Renewed, _CONTRACT, _DAY),
     st.builds(NewUpline, _AGENT, _maybe(_AGENT), _MONTH),
     st.builds(NewAgreement, _AGENT, _PLAN, _MONTH, st.sampled_from((0, 2500)), _HOLDBACK),
-    st.builds(NewAgreement, st.just("harbor"), _PLAN, _MONTH, st.just(0), _HOLDBACK),
+    st.builds(
+        NewAgreement,
+        st.just("harbor"),
+        _PLAN,
+        _MONTH,
+        st.sampled_from((0, 0, 2500)),
+        _HOLDBACK,
+        st.sampled_from(("USD", "EUR")),
+    ),
+    st.builds(
+        NewService, st.just(EURO_CONTRACT), st.just("dia"), st.just(EURO_ACCOUNT), _maybe(st.just("dia")), _MRC, _DAY
+    ),
     st.builds(Terminated, _AGENT, _MONTH, st.booleans()),
     st.builds(Suspended, _AGENT),
     st.builds(Reinstated, _AGENT),
@@ -1053,15 +1162,8 @@ HAPPENINGS: st.SearchStrategy[Happening] = st.one_of(
     _PLACEMENT,
     _LINE_PLACED,
     _LINE_PLACED,
-    st.builds(LineMoved, _VENDOR, st.integers(0, 2), st.integers(1, 3), _ACCOUNT, _maybe(_ACCOUNT), _NUMBER),
-    st.builds(
-        Succeeded,
-        _VENDOR,
-        _ACCOUNT,
-        _MONTH,
-        st.booleans(),
-        st.sampled_from(("for-months-before", "always", "never")),
-    ),
+    _LINE_MOVED,
+    _SUCCEEDED,
     st.builds(NumberGiven, _ACCOUNT, _VENDOR, _NUMBER, _MONTH, _maybe(st.just(8))),
     st.builds(NumberEnded, _ACCOUNT, _VENDOR, _NUMBER, _MONTH),
     st.builds(LateAccount),
@@ -1069,7 +1171,21 @@ HAPPENINGS: st.SearchStrategy[Happening] = st.one_of(
     _PAY_RUN,
     _PAY_RUN,
     _ADJUSTED,
-    st.builds(MoneyCame, _VENDOR, st.sampled_from((100000, -50))),
+    st.builds(MoneyCame, _VENDOR | st.just(ABROAD), st.sampled_from((100000, -50))),
+    st.builds(
+        Interrupted,
+        st.one_of(
+            _PAY_RUN, _PAY_RUN, _ADJUSTED, _PLACEMENT, _LINE_PLACED, _LINE_MOVED, _SUCCEEDED, _LETTER, _AGENCY_MOVED
+        ),
+        st.integers(1, 3),
+    ),
+    st.builds(
+        Interrupted,
+        st.one_of(_PAY_RUN, _ADJUSTED, _LINE_PLACED, _LINE_MOVED, _AGENCY_MOVED),
+        st.just(1),
+    ),
+    st.builds(WentOn, st.integers(0, 2), st.integers(1, 3)),
+    st.builds(WentOn, st.just(0), st.integers(1, 3)),
 )
 _PART = st.lists(HAPPENINGS, max_size=8)
 STORIES: st.SearchStrategy[Story] = st.tuples(*[_PART] * 5).map(lambda parts: [one for part in parts for one in part])

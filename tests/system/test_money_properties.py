@@ -54,6 +54,9 @@ from projections.ledger import (
 )
 from tests.projections.story import in_batches
 from tests.system.generated import (
+    ABROAD,
+    EURO_ACCOUNT,
+    EURO_CONTRACT,
     STORIES,
     Adjusted,
     AgencyMoved,
@@ -70,6 +73,7 @@ from tests.system.generated import (
     MonthsPass,
     NewAgreement,
     NewPlanVersion,
+    NewService,
     NewUpline,
     NumberEnded,
     NumberGiven,
@@ -388,35 +392,37 @@ def _house(told: Told) -> HouseFacts:
 def nobody_is_paid_more_than_was_earned(told: Told) -> None:
     """What is proposed brings an agent exactly to what was earned as known at the run's position, never beyond."""
     entries = journal(told)
-    paid: defaultdict[str, int] = defaultdict(int)
-    held: defaultdict[str, int] = defaultdict(int)
+    paid: defaultdict[tuple[str, str], int] = defaultdict(int)
+    held: defaultdict[tuple[str, str], int] = defaultdict(int)
     for recorded in told.events:
         match recorded.event:
             case PayoutProposed() as proposed:
+                whose = proposed.agent, proposed.currency
                 number = payee_book(f"agent:{proposed.agent}", _house(told))
                 then = [e for e in entries if e.position <= proposed.as_known_at and e.is_earned]
-                earned = sum(e.amount_minor for e in then if e.book == number)
+                earned = sum(e.amount_minor for e in then if (e.book, e.currency) == (number, proposed.currency))
                 assert proposed.as_known_at < recorded.position
                 assert proposed.amount_minor >= 0
                 assert proposed.newly_held_minor >= 0
                 now = proposed.amount_minor + proposed.newly_held_minor
                 assert now > 0
-                assert paid[proposed.agent] + held[proposed.agent] + now == earned == proposed.earned_minor
+                assert paid[whose] + held[whose] + now == earned == proposed.earned_minor
             case PayoutReleased() as released:
-                paid[released.agent] += released.amount_minor
+                paid[released.agent, released.currency] += released.amount_minor
             case PayoutReturned() as returned:
-                paid[returned.agent] -= returned.amount_minor
+                paid[returned.agent, returned.currency] -= returned.amount_minor
             case CommissionHeld() as hold:
-                held[hold.agent] += hold.amount_minor
+                held[hold.agent, hold.currency] += hold.amount_minor
             case HeldCommissionReleased() as given_back:
-                held[given_back.agent] -= given_back.amount_minor
+                held[given_back.agent, given_back.currency] -= given_back.amount_minor
             case _:
                 pass
     for agent in _house(told).agents:
         number = payee_book(f"agent:{agent}", _house(told))
-        own = [e for e in entries if e.book == number]
-        earned = sum(e.amount_minor for e in own if e.is_earned)
-        assert sum(e.amount_minor for e in own) == earned - paid[agent] - held[agent]
+        for currency in ("USD", "EUR"):
+            own = [e for e in entries if (e.book, e.currency) == (number, currency)]
+            earned = sum(e.amount_minor for e in own if e.is_earned)
+            assert sum(e.amount_minor for e in own) == earned - paid[agent, currency] - held[agent, currency]
 
 
 def money_that_moved_is_where_it_went(told: Told) -> None:
@@ -450,26 +456,28 @@ def every_adjustment_is_posted_once_and_undone_once(told: Told) -> None:
 
 
 def what_was_earned_is_owed_held_or_sent(told: Told) -> None:
-    """At every position and for every agent; and nobody's held book is ever below zero."""
+    """At every position, for every agent in each currency; and nobody's held book is ever below zero."""
     entries = sorted(journal(told))
-    sent: defaultdict[int, int] = defaultdict(int)
-    own: defaultdict[tuple[int, bool], int] = defaultdict(int)
-    of = {book(kind, facts.agent_no): agent for agent, facts in _house(told).agents.items() for kind in PAYEE_BOOKS}
+    sent: defaultdict[tuple[int, str], int] = defaultdict(int)
+    own: defaultdict[tuple[int, str, bool], int] = defaultdict(int)
     for position, group in groupby(entries, key=lambda e: e.position):
         for entry in group:
-            own[entry.book, entry.is_earned] += entry.amount_minor
+            own[entry.book, entry.currency, entry.is_earned] += entry.amount_minor
             if entry.kind == CASH_KIND:
-                sent[entry.book] -= entry.amount_minor
-        for agent in set(of.values()):
-            payable, held = (book(kind, _house(told).agents[agent].agent_no) for kind in PAYEE_BOOKS)
-            owed = own[payable, True] + own[payable, False]
-            assert owed + own[held, False] + sent[payable] == own[payable, True], f"{agent} at position {position}"
-            assert own[held, False] >= 0, f"{agent} at position {position}"
-            assert not own[held, True]
+                sent[entry.book, entry.currency] -= entry.amount_minor
+        for agent, own_facts in _house(told).agents.items():
+            payable, held = (book(kind, own_facts.agent_no) for kind in PAYEE_BOOKS)
+            for currency in ("USD", "EUR"):
+                earned, moved = (own[payable, currency, is_earned] for is_earned in (True, False))
+                now_held = own[held, currency, False]
+                where = f"{agent} in {currency} at position {position}"
+                assert earned + moved + now_held + sent[payable, currency] == earned, where
+                assert now_held >= 0, where
+                assert not own[held, currency, True]
 
 
 def every_hold_is_released_once_on_the_first_day_opened_from_its_day_on(told: Told) -> None:
-    waiting: dict[tuple[str, str], CommissionHeld] = {}
+    waiting: dict[tuple[str, str, str], CommissionHeld] = {}
     today = date.min
     for recorded in told.events:
         match recorded.event:
@@ -477,20 +485,22 @@ def every_hold_is_released_once_on_the_first_day_opened_from_its_day_on(told: To
                 assert not [h for h in waiting.values() if h.held_until <= today], "still held when the next day opens"
                 today = opened.effective_on
             case CommissionHeld() as hold:
-                assert (hold.agent, hold.pay_run) not in waiting
+                assert (hold.agent, hold.pay_run, hold.currency) not in waiting
                 assert hold.amount_minor > 0
-                waiting[hold.agent, hold.pay_run] = hold
+                waiting[hold.agent, hold.pay_run, hold.currency] = hold
             case HeldCommissionReleased() as released:
-                hold = waiting.pop((released.agent, released.pay_run))
+                hold = waiting.pop((released.agent, released.pay_run, released.currency))
                 assert (hold.amount_minor, hold.held_until) == (released.amount_minor, released.held_until)
                 assert hold.held_until <= released.effective_on == today
             case _:
                 pass
     assert not [h for h in waiting.values() if h.held_until <= today]
-    held = sums((h.agent, h.amount_minor) for h in waiting.values())
+    held = sums(((h.agent, h.currency), h.amount_minor) for h in waiting.values())
     numbers = {agent: book("held", facts.agent_no) for agent, facts in _house(told).agents.items()}
     entries = journal(told)
-    assert held == sums((agent, e.amount_minor) for agent, no in numbers.items() for e in entries if e.book == no)
+    assert held == sums(
+        ((agent, e.currency), e.amount_minor) for agent, no in numbers.items() for e in entries if e.book == no
+    )
 
 
 PROPERTIES: tuple[Property, ...] = (
@@ -633,6 +643,15 @@ STORIES_TO_REMEMBER: dict[str, Story] = {
         MonthsPass(1),
         Statement("lumen", ()),
         NewPlanVersion("upline", False, 0, (_OF_MRC,), ()),
+    ],
+    "a letter waits for approval, and a plan begins to pay for months in service": [
+        SignedLetter(("A-1",), (("delta", 1),), 0, 1, approved=False),
+        NewService("C-2", "voip", "A-1", None, 12345, day(0, 28)),
+        NewPlanVersion("seller", False, 0, (_OF_MRC,), ()),
+    ],
+    "an account that was on no statement has its first service later": [
+        Statement(ABROAD, ()),
+        NewService(EURO_CONTRACT, "dia", EURO_ACCOUNT, None, 100, day(3, 28)),
     ],
     "commission stays with the former agent for two of three months": [
         Letter("A-2", (("delta", 1),), 0, stays=1),
