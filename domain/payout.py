@@ -589,7 +589,7 @@ def _release_for(
     state: Agent = context.state(agent_stream(agent))
     for payout in payouts.in_run(command.pay_run):
         same = _same(agent, command.pay_run, payout, effective_on)
-        if state.suspended_on(effective_on) is not None:
+        if _suspended(state, effective_on, context):
             yield PayoutWithdrawn(**same)
             continue
         if payout.amount_minor:
@@ -597,6 +597,11 @@ def _release_for(
         if payout.newly_held_minor:
             until = date.fromordinal(min(effective_on.toordinal() + payout.hold_days, date.max.toordinal()))
             yield CommissionHeld(**{**same, "amount_minor": payout.newly_held_minor}, held_until=until)
+
+
+def _suspended(agent: Agent, effective_on: date, context: Context) -> bool:
+    """On the day of the money or today: no date given with a command pays somebody who is suspended."""
+    return any(agent.suspended_on(day) is not None for day in (effective_on, context.today))
 
 
 def _release_hold(payouts: Payouts, command: ReleaseHoldback, context: Context) -> list[PayoutEvent]:
@@ -639,7 +644,7 @@ def _line(earned: Earned, command: ProposePayRun, context: Context) -> PayoutLin
     agent: Agent = context.state(agent_stream(earned.agent))
     agreement = agent.agreement
     minimum = agreement.minimum_payout_minor if agreement and agreement.currency == earned.currency else 0
-    suspended = agent.suspended_on(command.effective_on or context.today) is not None
+    suspended = _suspended(agent, command.effective_on or context.today, context)
     newly_held, days = _holdback(earned, payouts, agent)
     amount = balance - newly_held
     if balance <= 0 or 0 < amount < minimum or suspended:
@@ -692,7 +697,8 @@ def _sent(agent: str, payouts: Payouts, pay_run: str) -> list[Payout]:
     found = payouts.in_run(pay_run)
     if not found:
         raise PayoutUnknown(f"{agent} has no payout in pay run {pay_run}")
-    return found
+    # where all of one currency is held, the money of another one was sent all the same
+    return [payout for payout in found if payout.status != "held"] or found
 
 
 def _same(agent: str, pay_run: str, payout: Payout, effective_on: date) -> dict[str, Any]:

@@ -207,6 +207,15 @@ def test_where_all_is_held_nothing_is_sent_and_no_minimum_is_asked_for() -> None
     assert paid_and_held(house, 1000, "2") == (1000, 0, 0)
 
 
+def test_where_all_of_one_currency_is_held_then_the_money_of_another_is_confirmed_and_comes_back() -> None:
+    house = given(book("50%"), propose(earned("harbor", 10000), earned("harbor", 1, "EUR")), approve(), release())
+    (confirmed,) = house.when(settle("harbor")).events
+    assert isinstance(confirmed, PayoutSettled)
+    (returned,) = house.when(come_back()).events
+    assert isinstance(returned, PayoutReturned)
+    assert (returned.amount_minor, returned.currency, returned.was_settled) == (5000, "USD", True)
+
+
 # -- withdrawn and returned
 
 

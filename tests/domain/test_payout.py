@@ -391,3 +391,15 @@ def test_an_agent_suspended_after_the_run_was_proposed_is_not_sent_its_payout() 
     ]
     house.given(REINSTATED)
     assert amounts(house, propose(earned("harbor", 9000), run="2026-02")) == ({"harbor": 9000}, {})
+
+
+def test_a_date_before_the_suspension_pays_nobody_who_is_suspended() -> None:
+    before = date(2026, 1, 4)
+    later = propose(earned("harbor", 9500), earned("summit", 937), run="2026-02")
+    house = given(BOOK, propose(earned("harbor", 9000)), approve(), SUSPENDED)
+    recorded = house.when(ReleasePayRun(pay_run="2026-01", effective_on=before)).events
+    assert [type(event) for event in recorded] == [PayRunReleased, PayoutWithdrawn]
+    assert amounts(house, later.model_copy(update={"effective_on": before})) == (
+        {"summit": 937},
+        {"harbor": (9500, "suspended")},
+    )
