@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from adapters.faults import first_fault
+from adapters.faults import clipped, first_fault
 from domain import house as _house  # noqa: F401  (makes every command known)
 from domain.message import COMMANDS, Actor, Issued, Meta
 from domain.money import DIGITS
@@ -217,7 +217,7 @@ def to_issued(entry: Any, where: str, default_actor: Actor | None = None) -> Iss
     if not isinstance(entry, Mapping):
         raise FileFault(f"{where}: not a command; give it as `id:`, `do:` and its fields")
     name = entry.get("do")
-    where = f"{where}, id {entry['id']}" if "id" in entry else where
+    where = f"{where}, id {clipped(str(entry['id']))}" if "id" in entry else where
     if not isinstance(name, str) or name not in COMMANDS:
         raise FileFault(f"{where}: {_unknown(name)}")
     meta = {key: value for key, value in entry.items() if key in META}
@@ -235,6 +235,7 @@ def to_issued(entry: Any, where: str, default_actor: Actor | None = None) -> Iss
 def _unknown(name: Any) -> str:
     if name is None:
         return "no `do:`; name the command, for example `do: open_day`"
-    close = get_close_matches(str(name), COMMANDS, n=1)
+    name = clipped(str(name))
+    close = get_close_matches(name, COMMANDS, n=1)
     hint = f"; did you mean {close[0]}?" if close else "; `trailbook schema` lists all commands"
     return f"there is no command {name}{hint}"

@@ -51,7 +51,7 @@ def _path(loc: Sequence[int | str], given: Any) -> str:
         inside = isinstance(here, Mapping)
         if inside and part not in here and part is not loc[-1]:
             continue
-        parts.append(str(part))
+        parts.append(clipped(str(part)))
         if inside or (isinstance(here, Sequence) and isinstance(part, int) and not isinstance(here, str)):
             here = here.get(part) if isinstance(here, Mapping) else here[part]
     return ".".join(parts)
@@ -87,7 +87,7 @@ def _variant(fault: ErrorDetails, field: str) -> str:
     if "expected_tags" not in wanted:
         return f"{field} is missing; add it"
     *others, last = re.findall(r"'([^']+)'", wanted["expected_tags"])
-    return f"{field}: there is no {wanted['tag']!r}; write {', '.join(others)}{' or ' if others else ''}{last}"
+    return f"{field}: there is no {_shown(wanted['tag'])}; write {', '.join(others)}{' or ' if others else ''}{last}"
 
 
 def _in_full(message: str, value: Any) -> str:
@@ -103,5 +103,10 @@ def _in_full(message: str, value: Any) -> str:
 def _shown(value: Any) -> str:
     if isinstance(value, date):
         return value.isoformat()
-    text = str(value) if isinstance(value, Decimal) else repr(value)
+    return clipped(str(value) if isinstance(value, Decimal) else repr(value))
+
+
+def clipped(text: str) -> str:
+    """As much of a text from outside as a sentence can hold, on one line."""
+    text = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text[: SHOWN + 1])
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"

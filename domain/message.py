@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Annotated, Any, ClassVar, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, StringConstraints, field_validator, model_validator
 
 from domain.ids import Because, CommandId, PartyId, StreamId
 
@@ -241,10 +241,23 @@ class Streams(NamedTuple):
     reads: tuple[StreamId, ...] = ()
 
 
+FIRST_DATE, LAST_DATE = date(1900, 1, 1), date(2099, 12, 31)
+"""Months are of these two centuries, and so is every date that somebody gives."""
+
+
+def dated(value: Any) -> Any:
+    """A field's value; a date outside the centuries that months are of is a slip of the pen. Raises ValueError."""
+    if isinstance(value, date) and not FIRST_DATE <= value <= LAST_DATE:
+        raise ValueError(f"{value} is not in the years 1900 to 2099; check the year")
+    return value
+
+
 class Command(Model):
     """What somebody wants; ``do`` is its name in a file of commands."""
 
     do: ClassVar[str]
+
+    _dated = field_validator("*")(dated)
 
     def __init_subclass__(cls, **_: Any) -> None:
         super().__init_subclass__()
@@ -308,3 +321,5 @@ class Meta(Model):
     on: date | None = None
     evidence: Evidence | None = None
     because: Because | None = None
+
+    _dated = field_validator("on")(dated)

@@ -323,7 +323,7 @@ def day_open(
     if wanted is None:
         with opened_house() as opened:
             wanted = opened.today()
-    give(OpenDay(date=wanted), by, f"open-day-{wanted}", json=json)
+    give(command_of(OpenDay, date=wanted), by, f"open-day-{wanted}", json=json)
 
 
 # -- questions

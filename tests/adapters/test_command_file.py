@@ -5,6 +5,7 @@ import re
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -252,6 +253,42 @@ def test_a_fault_deep_in_a_plan_is_named_by_its_path(tmp_path: Path) -> None:
 )
 def test_an_entry_without_id_giver_or_name_is_no_command(tmp_path: Path, entry: str, sentence: str) -> None:
     assert fault(tmp_path, f"- {entry}") == sentence
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"id": "x" * 10_000, "do": "open_day", "by": "ann", "date": "2026-01-05"},
+        {"id": "a", "do": "x" * 10_000, "by": "ann"},
+        {"id": "a", "do": "open_day", "by": "ann", "date": "2026-01-05", "x" * 10_000: 1},
+        {"id": "a", "by": "ann", "do": "propose_plan_version", "plan": "p", "rules": [{"pay": {"kind": "x" * 10_000}}]},
+        {"id": "a\nb\x1b[2J\u202e", "do": "c\x1b[2J", "by": "ann"},
+    ],
+    ids=["id", "command", "field", "kind", "control"],
+)
+def test_a_fault_is_one_short_line_whatever_stands_in_the_file(tmp_path: Path, entry: dict[str, Any]) -> None:
+    sentence = fault(tmp_path, json.dumps(entry), "book.jsonl")
+
+    assert len(sentence) < 300
+    assert sentence.isprintable()
+
+
+@pytest.mark.parametrize("key", ["date", "on"])
+@pytest.mark.parametrize("day", ["0001-01-01", "1899-12-31", "2100-01-01", "9999-12-31"])
+def test_a_date_outside_the_years_of_months_is_a_fault(tmp_path: Path, key: str, day: str) -> None:
+    days = {"on": "2026-01-05", "date": "2026-01-05", key: day}
+    entry = f"- {{id: a, by: ann, do: open_day, on: {days['on']}, date: {days['date']}}}"
+
+    assert fault(tmp_path, entry).endswith(
+        f"open_day: field {key}: {day} is not in the years 1900 to 2099; check the year"
+    )
+
+
+@pytest.mark.parametrize("day", ["1900-01-01", "2099-12-31"])
+def test_a_date_at_the_ends_of_those_years_is_taken(tmp_path: Path, day: str) -> None:
+    (issued,) = read(tmp_path, f"- {{id: a, by: ann, do: open_day, date: {day}}}")
+
+    assert issued.command == OpenDay(date=date.fromisoformat(day))
 
 
 def test_an_id_stands_for_one_command_of_a_file(tmp_path: Path) -> None:
