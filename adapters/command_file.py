@@ -24,8 +24,16 @@ class FileFault(Exception):
 class _Loader(yaml.SafeLoader):
     """YAML in which ``on`` is a word, a number is decimal and exact, and a key given twice is an error.
 
-    What only looks like a number or a date stays text, for the field to judge.
+    What only looks like a number or a date stays text, for the field to judge. Aliases are not taken: a few lines of
+    them can stand for more than a machine holds.
     """
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            alias = self.peek_event()
+            words = f"the alias *{alias.anchor} is not taken; write out what it stands for"
+            raise yaml.composer.ComposerError(None, None, words, alias.start_mark)
+        return super().compose_node(parent, index)
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -130,8 +138,10 @@ def _json_lines(path: Path, text: str) -> Iterator[tuple[str, Any]]:
             raise FileFault(
                 f"{where}: not a JSON object: {error.msg} at column {error.colno}; write each command on one line"
             ) from None
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             raise FileFault(f"{where}: not a JSON object: {error}") from None
+        except RecursionError:
+            raise FileFault(f"{where}: is nested too deeply; write a command with its fields") from None
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -52,16 +52,17 @@ Printed = Annotated[str, StringConstraints(min_length=1, max_length=120), AfterV
 """A number or name as a vendor printed it: case and punctuation kept, white space folded."""
 
 
-def _readable(text: str) -> str:
+def readable(text: str) -> str:
+    """The text without blanks around it. Raises ValueError where a character of it cannot be shown."""
     if unprintable := sorted({hex(ord(c)) for c in text if not c.isprintable()}):
         raise ValueError(f"the text holds characters that cannot be shown: {', '.join(unprintable)}")
     return text.strip()
 
 
-Words = Annotated[str, StringConstraints(max_length=500), AfterValidator(_readable)]
+Words = Annotated[str, StringConstraints(max_length=500), AfterValidator(readable)]
 """What a person wrote, on one line, to be read by persons."""
 
-Because = Annotated[str, StringConstraints(min_length=1, max_length=300), AfterValidator(_readable)]
+Because = Annotated[str, StringConstraints(min_length=1, max_length=300), AfterValidator(readable)]
 """Why somebody did it, in a few words."""
 
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Annotated, Any, ClassVar, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, StringConstraints, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, field_validator, model_validator
 
-from domain.ids import Because, CommandId, PartyId, StreamId
+from domain.ids import Because, CommandId, PartyId, StreamId, readable
 
 Principal = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._@+-]{0,79}$")]
 
@@ -316,7 +316,7 @@ class Issued:
 class Meta(Model):
     """The keys that every command in a file may carry besides its own."""
 
-    id: CommandId
+    id: Annotated[CommandId, AfterValidator(readable)]
     by: Actor
     on: date | None = None
     evidence: Evidence | None = None

@@ -23,6 +23,17 @@ MONEY = "do: receive_money, receipt: R-1, vendor: lumen"
 PLAN = "do: propose_plan_version, plan: standard"
 
 
+BOMB = "".join(
+    ["- a: &a [x, x, x, x, x, x, x, x, x]\n"]
+    + [
+        f"  {name}: &{name} [{', '.join([f'*{one}'] * 9)}]\n"
+        for one, name in zip("abcdefghi", "bcdefghij", strict=True)
+    ]
+    + ["  id: *j\n  by: ann\n  do: open_day\n"]
+).encode()
+"""Twelve lines of YAML that stand for three billion words."""
+
+
 def read(tmp_path: Path, text: str | bytes, name: str = "book.yaml") -> list[Issued]:
     path = tmp_path / name
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
@@ -342,10 +353,16 @@ FILES: dict[str, tuple[bytes, str]] = {
         "line 1: the tag !!python/object/apply:os.system is not taken; take it out",
     ),
     "merge.yaml": (
-        b"- &x {id: a, by: ann, do: open_day, date: 2026-01-05}\n- {<<: *x, id: b}\n",
+        b"- &x {id: a, by: ann, do: open_day, date: 2026-01-05}\n- {<<: {do: open_day}, id: b}\n",
         "line 2: `<<` is not taken; write the fields out",
     ),
-    "itself.yaml": (b"- &a {id: a, by: ann, do: open_day, date: *a}\n", "line 1: found unconstructable recursive node"),
+    "itself.yaml": (b"- &a {id: a, by: ann, do: open_day, date: *a}\n", "line 1: the alias *a is not taken; write out"),
+    "bomb.yaml": (BOMB, "line 2: the alias *a is not taken; write out what it stands for"),
+    "deep.jsonl": (b"[" * 200_000, "line 1: is nested too deeply; write a command with its fields"),
+    "nul.jsonl": (
+        b'{"id": "a\\u0000b", "by": "ann", "do": "open_day", "date": "2026-01-05"}\n',
+        "line 1, id a\\x00b: ",
+    ),
     "deep.yaml": (b"- " + b"[" * 3000 + b"]" * 3000, "is nested too deeply"),
     "nul.yaml": (b"- {id: a,\n  by: a\x00nn}\n", "line 2: '\\x00' cannot stand in YAML; take it out"),
     "latin.yaml": ("- {id: ä}".encode("latin-1"), "byte 7 is not UTF-8; save the file as UTF-8"),
