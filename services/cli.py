@@ -17,6 +17,7 @@ from rich.progress import Progress, TaskID
 
 from adapters.command_file import FileFault, entry_schema, read_commands
 from adapters.database import DatabaseUnavailable
+from adapters.faults import clipped
 from adapters.party import Parties
 from adapters.projectors import NAMES, Poison, RebuildNeeded, outdated
 from adapters.rebuild import RebuildFailed, RebuildRunning
@@ -554,10 +555,20 @@ USAGE_FAULTS = (WrongUsage, FileFault, StatementFaults, SettingsWrong, NotFound)
 FAILURES = (DatabaseUnavailable, NoRoomForLines, Poison, RebuildNeeded, RebuildFailed, RebuildRunning, Mismatch)
 
 
+def _check_arguments(arguments: Sequence[str]) -> None:
+    """Raises WrongUsage: bytes that are no text can stand nowhere in the book."""
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            raise WrongUsage(f"the argument {clipped(argument)} is not UTF-8; write it in UTF-8") from None
+
+
 def main() -> None:
     """The program ``trailbook``."""
     signal.signal(signal.SIGPIPE, signal.SIG_DFL) if hasattr(signal, "SIGPIPE") else None
     try:
+        _check_arguments(sys.argv[1:])
         app(prog_name="trailbook")
     except USAGE_FAULTS as fault:
         render.fault(str(fault))
