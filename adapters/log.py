@@ -109,6 +109,11 @@ class PostgresLog:
         """What the command id led to, if it is stored."""
         return _result(self.patiently(lambda: self.recorder.find_command(command_id)))
 
+    def imports_of(self, digest: str) -> Sequence[CommandResult]:
+        """What imports of one file led to, by the part of its digest that their command ids end in, in order."""
+        found = self.patiently(lambda: self.recorder.find_imports(digest))
+        return [result for command in found if (result := _result(command)) is not None]
+
     def read(self, after: int, limit: int) -> Sequence[Recorded]:
         """Up to ``limit`` events after a position, in order."""
         return self._recorded(self.read_raw(after, limit))

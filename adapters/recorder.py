@@ -142,6 +142,7 @@ class HouseRecorder(PostgresApplicationRecorder):
         self._select_stream = self._statement(_SELECT_STREAM)
         self._select_rows = self._statement(_SELECT_ROWS)
         self._select_command = self._statement(_SELECT_COMMAND)
+        self._select_imports = self._statement(_SELECT_IMPORTS)
         self._select_head = self._statement(_SELECT_HEAD)
         self._select_clock = self._statement(_SELECT_CLOCK)
 
@@ -230,6 +231,15 @@ class HouseRecorder(PostgresApplicationRecorder):
         with self.datastore.get_connection() as connection:
             row = self._row(connection, self._select_command, (command_id,))
         return StoredCommand(*row) if row else None
+
+    def find_imports(self, digest: str) -> list[StoredCommand]:
+        """The imports of one file, by the part of its digest that their ids end in. Raises OperationalError.
+
+        Reads every id; that is a fraction of what reading the file took.
+        """
+        with self.datastore.get_connection() as connection, connection.cursor(row_factory=tuple_row) as cursor:
+            found = cursor.execute(self._select_imports, (f"import-%-{digest}%",)).fetchall()
+        return [StoredCommand(*row) for row in found]
 
     def head(self) -> tuple[int, datetime]:
         """The last position, 0 in an empty log, and its time. Raises OperationalError."""
@@ -367,6 +377,10 @@ FROM {house}.house_events WHERE notification_id > %s ORDER BY notification_id LI
 """
 _SELECT_COMMAND: LiteralString = """
 SELECT command_id, digest, first_position, last_position FROM {house}.command_log WHERE command_id = %s
+"""
+_SELECT_IMPORTS: LiteralString = """
+SELECT command_id, digest, first_position, last_position FROM {house}.command_log
+WHERE command_id LIKE %s AND first_position > 0 ORDER BY first_position
 """
 _SELECT_HEAD: LiteralString = "SELECT position, recorded_at FROM {house}.log_head"
 _SELECT_CLOCK: LiteralString = "SELECT greatest(clock_timestamp(), recorded_at) FROM {house}.log_head"

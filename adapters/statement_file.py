@@ -44,6 +44,11 @@ class StatementSource:
         return self._found.currency
 
     @property
+    def is_part(self) -> bool:
+        """Whether only some tabs of a workbook are read, whose others may be other statements."""
+        return self.mapping.tabs is not None
+
+    @property
     def notes(self) -> list[str]:
         return self._found.notes
 

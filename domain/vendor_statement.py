@@ -306,6 +306,7 @@ def _receive(statement: VendorStatement, command: ReceiveStatement, context: Con
     if command.revision in statement.revisions:
         digest = statement.revisions[command.revision]
         if digest is not None and digest == command.file_digest:
+            _check_same_month(name, statement, command)
             return []
     _check_revision(name, statement, command)
     _check_namesake(name, command, context)
@@ -344,6 +345,15 @@ def _check_revision(name: str, statement: VendorStatement, command: ReceiveState
         raise RevisionOfAnotherMonth(
             f"{name} is for statement month {statement.statement_month}, its revision {command.revision} for "
             f"{command.statement_month}; a revision keeps the month"
+        )
+
+
+def _check_same_month(name: str, statement: VendorStatement, command: ReceiveStatement) -> None:
+    """The same file again changes nothing, and so it cannot be for another month."""
+    if command.statement_month != statement.statement_month:
+        raise RevisionOfAnotherMonth(
+            f"{name} was received from this very file for statement month {statement.statement_month}, not "
+            f"{command.statement_month}; check the month, or give another statement its own number"
         )
 
 

@@ -81,7 +81,7 @@ def import_statement(
     issued, result = imported.issued, imported.result
     data = {**result_row(issued, result.first_position, result.last_position), "lines": imported.line_count}
     data |= {"total_minor": imported.total_minor, "currency": currency, "suspense": waiting}
-    data["notes"] = source.notes
+    data |= {"notes": source.notes, "warnings": imported.warnings}
     if json:
         render.as_json(data)
         return
@@ -92,6 +92,8 @@ def import_statement(
         render.say(said)
     for note in source.notes:
         render.say(f"  note: {note}")
+    for warning in imported.warnings:
+        render.say(f"  look: {warning}")
     if not imported.control_total_given:
         console.print("[dim]no control total was given: the sum of the lines was taken for it[/dim]")
     if waiting:

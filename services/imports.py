@@ -14,7 +14,7 @@ from adapters.spooled_statement import Source, SpooledStatement
 from domain.ids import Key, VendorId, statement_stream, vendor_stream
 from domain.log import CommandResult
 from domain.message import Actor, Issued, Model, Refused
-from domain.money import Minor, half_away
+from domain.money import Minor, half_away, show
 from domain.vendor import contracted
 from domain.vendor_statement import ControlTotalWrong, ReceiveStatement
 from services.commands import CommandIdReused
@@ -40,7 +40,10 @@ class Wanted(Model):
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What came of an import. ``again``: the file was imported already, and nothing changed."""
+    """What came of an import. ``again``: the file was imported already, and nothing changed.
+
+    ``warnings`` are worth a look: the same bytes count elsewhere too.
+    """
 
     issued: Issued
     result: CommandResult
@@ -48,6 +51,7 @@ class Imported:
     total_minor: int
     control_total_given: bool
     again: bool
+    warnings: tuple[str, ...] = ()
 
 
 def import_statement(
@@ -64,13 +68,14 @@ def import_statement(
         issued = issued_for(source, wanted, contract.currency, actor)
         before = house.log.result_of(issued.command_id)
         check_elsewhere(house, source, wanted)
+        warnings = () if before else tuple(same_file_elsewhere(house, source, wanted))
         try:
             result = house.commands.handle_apart(issued, spooled)
         except CommandIdReused:
             raise FileAlreadyImported(imported_before(house, wanted, before)) from None
     given = wanted.control_total_minor is not None or source.stated_total_minor is not None
     total_minor = half_away(source.exact_total)
-    return Imported(issued, result, source.line_count, total_minor, given, before is not None)
+    return Imported(issued, result, source.line_count, total_minor, given, before is not None, warnings)
 
 
 def issued_for(source: Source, wanted: Wanted, currency: str, actor: Actor) -> Issued:
@@ -81,7 +86,7 @@ def issued_for(source: Source, wanted: Wanted, currency: str, actor: Actor) -> I
         revision=wanted.revision,
         statement_month=source.statement_month,
         currency=currency,
-        control_total_minor=_control_total(source, wanted),
+        control_total_minor=_control_total(source, wanted, currency),
         file_digest=source.digest,
     )
     return Issued(_command_id(source, wanted, wanted.revision), actor, command)
@@ -103,13 +108,29 @@ def check_elsewhere(house: House, source: Source, wanted: Wanted) -> None:
                 raise FileAlreadyImported(imported_before(house, wanted, found))
 
 
-def _control_total(source: Source, wanted: Wanted) -> int:
+def same_file_elsewhere(house: House, source: Source, wanted: Wanted) -> list[str]:
+    """What the very same bytes were imported as before, for another month or another vendor.
+
+    It is no reason to refuse: a vendor that names no month in its file may send the same one twice, and mean it.
+    """
+    if source.is_part:
+        return []
+    ours = f"import-{wanted.vendor}-{source.statement_month}-"
+    others = [one for one in house.log.imports_of(source.digest[7:23]) if not one.command_id.startswith(ours)]
+    if not others:
+        return []
+    queries = house.queries()
+    told = [queries.audit_of_position(other.first_position) for other in others]
+    return [f"the same file is imported already, and would count again: {sentence}" for sentence in told]
+
+
+def _control_total(source: Source, wanted: Wanted, currency: str) -> int:
     """What the vendor says, in the file or beside it; else the sum of the lines. Raises ControlTotalWrong."""
     in_file, given = source.stated_total_minor, wanted.control_total_minor
     if in_file is not None and given is not None and in_file != given:
         raise ControlTotalWrong(
-            f"{wanted.file_name} says that its total is {in_file}, but {given} was given (minor units); "
-            f"ask {wanted.vendor} which of them it owes"
+            f"{wanted.file_name} says that its total is {show(in_file, currency)} {currency}, but "
+            f"{show(given, currency)} was given; ask {wanted.vendor} which of them it owes"
         )
     stated = in_file if given is None else given
     return half_away(source.exact_total) if stated is None else stated

@@ -21,7 +21,14 @@ from domain.vendor import VendorContracted, contracted
 from domain.vendor_statement import LINES_PER_EVENT, Counted, Months, PlainLine
 from projections import facts
 from services.house import House
-from services.imports import FileAlreadyImported, Wanted, check_elsewhere, imported_before, issued_for
+from services.imports import (
+    FileAlreadyImported,
+    Wanted,
+    check_elsewhere,
+    imported_before,
+    issued_for,
+    same_file_elsewhere,
+)
 from services.suspense import Desk, Likely
 
 
@@ -126,6 +133,7 @@ def _decide(
         earlier = house.log.result_of(issued.command_id)
         if earlier is None:
             house.commands.decide(issued, counted)
+            checked.warnings += same_file_elsewhere(house, source, wanted)
         elif earlier.digest == issued.digest():
             checked.again = True
         else:

@@ -21,6 +21,7 @@ class Lines:
         stated_total_minor: int | None = None,
         faults: Iterable[str] = (),
     ) -> None:
+        self.is_part = False
         self._lines, self._chunk, self._faults = list(lines), chunk, list(faults)
         self._month, self._stated = statement_month, stated_total_minor
         self.statement_month, self.digest = "", ""

@@ -420,6 +420,20 @@ def test_a_revision_keeps_the_statement_month() -> None:
     )
 
 
+@pytest.mark.parametrize("revision", [0, 1])
+def test_the_same_file_again_for_another_month_is_refused_and_not_passed_over(revision: int) -> None:
+    digests = {0: FIRST.file_digest, 1: OTHER_DIGEST}
+    house = given(LUMEN, FIRST, statement(at("A", 1), total=100, revision=1, file_digest=OTHER_DIGEST))
+    again = statement(
+        at("A", 1), total=100, revision=revision, file_digest=digests[revision], statement_month="2026-03"
+    )
+    house.when(again).then_refused(
+        RevisionOfAnotherMonth,
+        "statement 2026-02 of lumen was received from this very file for statement month 2026-02, not 2026-03; "
+        "check the month, or give another statement its own number",
+    )
+
+
 def test_a_revision_adds_up_to_its_own_control_total() -> None:
     given(LUMEN, FIRST).when(statement(at("A", 1), at("B", 2), total=300, revision=1)).then_refused(ControlTotalWrong)
 

@@ -352,6 +352,13 @@ def test_a_simulation_needs_no_server(alone: Program, tmp_path: Path) -> None:
     )
 
 
+def test_an_argument_that_is_no_text_is_refused(alone: Program) -> None:
+    said = alone.afresh("simulate", os.fsdecode(b"\xff.yaml"))
+
+    assert (said.code, said.out) == (2, "")
+    assert said.err == "the argument \\udcff.yaml is not UTF-8; write it in UTF-8\n"
+
+
 def test_the_schema_has_every_command_and_event(alone: Program) -> None:
     schema = alone.fine("schema").data
 

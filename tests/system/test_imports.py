@@ -149,6 +149,24 @@ def test_the_same_file_under_another_number_is_refused(house: House) -> None:
     assert len(stated(house)) == 3
 
 
+def test_the_same_file_for_another_month_or_vendor_is_taken_with_a_warning(house: House) -> None:
+    take(house)
+    said = (
+        "the same file is imported already, and would count again: Statement 2026-02 of lumen for statement month "
+        "2026-02 was received: "
+    )
+    other_month = take(house, Lines(lines(), statement_month="2026-03"), number="2026-03")
+    house.handle(Issued("att", actor(ANN), ContractVendor(vendor="att")))
+    other_vendor = take(house, vendor="att")
+
+    assert take(house, Lines(lines(commission=101)), number="2026-02-b").warnings == ()
+    (warning,) = other_month.warnings
+    assert warning.startswith(said)
+    assert len(other_vendor.warnings) == 2
+    assert other_vendor.warnings[0].startswith(said)
+    assert take(house, vendor="att").warnings == (), "the same import again counts nothing"
+
+
 def test_another_file_under_the_same_number_is_refused(house: House) -> None:
     take(house)
     with pytest.raises(StatementAlreadyReceived) as refused:
