@@ -30,7 +30,7 @@ class _Loader(yaml.SafeLoader):
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
-            alias = self.peek_event()
+            alias = self.peek_event()  # type: ignore[no-untyped-call]
             words = f"the alias *{alias.anchor} is not taken; write out what it stands for"
             raise yaml.composer.ComposerError(None, None, words, alias.start_mark)
         return super().compose_node(parent, index)

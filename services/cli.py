@@ -318,9 +318,9 @@ def day_open(
 ) -> None:
     """Open a day in the house's calendar."""
     try:
-        wanted = date.fromisoformat(day) if day else None
+        wanted = date.fromisoformat(day) if day is not None else None
     except ValueError:
-        raise WrongUsage(f"{day} is not a date; write it like 2026-02-20") from None
+        raise WrongUsage(f"{day or repr(day)} is not a date; write it like 2026-02-20") from None
     if wanted is None:
         with opened_house() as opened:
             wanted = opened.today()

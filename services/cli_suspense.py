@@ -77,7 +77,17 @@ def suspense_list(
 def _show(found: Sequence[Waits], numbers: Sequence[dict[str, Any]], *, each_line: bool) -> None:
     render.rows_table(by_age(found), ("age", "line_count", "amount_minor", "currency"), "in suspense, by days waiting")
     if each_line:
-        columns = ("vendor", "number", "statement", "line", "service_month", "amount_minor", "since", "days", "why")
+        columns = (
+            "vendor",
+            "number",
+            "statement",
+            "line",
+            "service_month",
+            "amount_minor",
+            "currency",
+            "since",
+            "days",
+        )
         render.rows_table([asdict(waits) for waits in found], columns, "lines")
         return
     shown = ("vendor", "number", "line_count", "amount_minor", "currency", "since", "days", "why")

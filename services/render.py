@@ -1,9 +1,10 @@
 """What a person sees in a terminal: tables and sentences, with amounts in units."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import orjson
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -145,28 +146,56 @@ def entries(rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def rows_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], title: str = "") -> None:
-    """Plain rows; a column that ends in ``_minor`` is shown in units of the row's currency."""
+    """Plain rows; a column that ends in ``_minor`` is shown in units of the row's currency, and names it where the
+    rows say it too.
+
+    Dates, amounts and ids stay whole as far as the terminal is wide; sentences give way.
+    """
+    shown = [column for column in columns if column != "currency"]
+    texts = {column: [_cell(row, column, with_currency="currency" in columns) for row in rows] for column in shown}
+    widths = {column: max(map(len, texts[column]), default=0) for column in shown}
+    names = {column: column.removesuffix("_minor").replace("_", " ") for column in shown}
+    heads = {column: max(widths[column], len(names[column])) for column in shown}
+    compact = sum(heads.values()) + 3 * len(shown) > console.width
     table = Table(title=title or None, title_justify="left", show_edge=False)
-    for column in columns:
-        name = column.removesuffix("_minor").replace("_", " ")
-        table.add_column(name, justify="right" if column.endswith("_minor") else "left", overflow="fold")
-    for row in rows:
-        cells: list[Text] = []
-        for column in columns:
-            value = row[column]
-            if column.endswith("_minor"):
-                value = show(value, row["currency"])
-            cells.append(Text("" if value is None else str(value)))
-        table.add_row(*cells)
+    if compact:
+        table.box, table.collapse_padding, table.pad_edge = box.SIMPLE_HEAD, True, False
+        heads = {column: max(widths[column], *map(len, names[column].split())) for column in shown}
+    room = console.width - 2 * len(shown) - sum(width for c, width in heads.items() if not _gives_way(texts[c]))
+    for column in shown:
+        name = names[column].replace(" ", "\n") if compact else names[column]
+        whole = room > 0 and not _gives_way(texts[column])
+        justify: Literal["right", "left"] = "right" if column.endswith("_minor") else "left"
+        table.add_column(name, justify=justify, overflow="fold", no_wrap=whole)
+    for number in range(len(rows)):
+        table.add_row(*(Text(texts[column][number]) for column in shown))
     console.print(table)
 
 
+def _cell(row: Mapping[str, Any], column: str, *, with_currency: bool) -> str:
+    value = row[column]
+    if column.endswith("_minor"):
+        return show(value, row["currency"]) + (f" {row['currency']}" if with_currency else "")
+    return "" if value is None else str(value)
+
+
+def _gives_way(texts: Iterable[str]) -> bool:
+    """Whether a column holds sentences, which can be read on several lines."""
+    return any(" " in text and len(text) > SHORT for text in texts)
+
+
+SHORT = 20
+"""What is longer than this, in letters, and holds a space is taken for a sentence."""
+WIDE = 100
+"""Columns of a terminal in which a deal's row has room for the day of its last step too."""
 DEAL_COLUMNS = ("deal", "place", "agent", "vendor", "status", "since", "protected_until", "scope")
 
 
 def deal_board(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], title: str) -> None:
     """Registrations, rivals side by side; ``2 of 3`` was the second to arrive of three."""
     shown = [{**row, "deal": row["deal_of"], "place": f"{row['place']} of {row['of']}"} for row in rows]
+    if console.width < WIDE:
+        columns = [column for column in columns if column != "since"]
     rows_table(shown, columns, title)
 
 

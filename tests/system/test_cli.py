@@ -97,6 +97,7 @@ def test_a_day_is_opened_once_and_never_backwards(trailbook: Program) -> None:
         "refused: 2026-04-21 is open already; open a later day than 2026-04-19 [DayNotLater]"
     )
     assert trailbook.wrong(2, "day", "open", "21.4.2026") == "21.4.2026 is not a date; write it like 2026-02-20"
+    assert trailbook.wrong(2, "day", "open", "") == "'' is not a date; write it like 2026-02-20"
 
 
 HEADER = "Commission Run Month,Imported Supplier Name,Supplier ID,Commission Amount\n"
