@@ -104,21 +104,30 @@ class _Bench:
                     pass
             return float((process_time() - started) / lines * 1e6)
 
-        def post_unrated() -> float:
-            rate, remembered = release_1.rate, iter(items)
-            release_1.rate = lambda *_: next(remembered)
+        rated_by = {name: getattr(release_1, name) for name in ("rate", "moved")}
+        answers: dict[str, list[Any]] = {name: [] for name in rated_by}
+
+        def post_with(instead: dict[str, Any]) -> float:
+            for name, function in instead.items():
+                setattr(release_1, name, function)
             try:
                 return post()
             finally:
-                release_1.rate = rate
+                for name, function in rated_by.items():
+                    setattr(release_1, name, function)
 
-        items: list[Any] = []
-        rate = release_1.rate
-        release_1.rate = lambda *given: items.append(rate(*given)) or items[-1]  # type: ignore[func-returns-value]
-        try:
-            post()
-        finally:
-            release_1.rate = rate
+        def remembering(name: str) -> Any:
+            def remembered(*given: Any) -> Any:
+                answers[name].append(rated_by[name](*given))
+                return answers[name][-1]
+
+            return remembered
+
+        def post_unrated() -> float:
+            again = {name: iter(given) for name, given in answers.items()}
+            return post_with({name: lambda *_, name=name: next(again[name]) for name in rated_by})
+
+        post_with({name: remembering(name) for name in rated_by})
         found = interleaved(max(3, self.rounds), {"all": post, "unrated": post_unrated})
         rated = sorted(a - b for a, b in zip(found["all"], found["unrated"], strict=True))[len(found["all"]) // 2]
         yield Measured("rating", "learn, rate, post a line", sorted(found["all"])[len(found["all"]) // 2], "µs/line")
