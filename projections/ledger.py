@@ -363,7 +363,8 @@ def _settle_lines(
 ) -> list[LegFields]:
     """What came less what left, so that a cell in which very much stands already costs no more than what is new."""
     came, left = release_1.moved(account.facts, house, cell, position, account.terms)
-    legs = _difference(legs_of(left, book_of), legs_of(came, book_of))
+    legs = legs_of(came, book_of)
+    legs = _difference(legs_of(left, book_of), legs) if left else [leg for leg in legs if leg[AMOUNT]]
     if account.fresh or cell in account.posted:
         account.posted.setdefault(cell, []).extend(legs)
     legs.sort()

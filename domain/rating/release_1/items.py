@@ -56,25 +56,24 @@ def moved(
     account: AccountFacts, house: HouseFacts, cell: Cell, position: int, cache: TermsCache
 ) -> tuple[list[Item], list[Item]]:
     """The items that came into a cell at a position, and those that left it; where lines are items, and terms stay."""
-
-    def item(line: Line) -> Item:
-        if account.account_no < 0:
-            return _suspended(line, line.because)
-        return _rate_line(account, house, cell, line, None, position, cache)
-
-    came: list[Item] = []
+    came: list[Line] = []
     for line in reversed(account.lines.get(cell[1:], ())):
         if line.position < position:
             break
         if line.position == position < line.ended:
-            came.append(item(line))
-    left: list[Item] = []
+            came.append(line)
+    left: list[Line] = []
     for line in reversed(account.ended.get(cell[1:], ())):
         if line.ended < position:
             break
         if line.position < position == line.ended:
-            left.append(item(line))
-    return came, left
+            left.append(line)
+    if account.account_no < 0:
+        return [_suspended(ln, ln.because) for ln in came], [_suspended(ln, ln.because) for ln in left]
+    return (
+        [_rate_line(account, house, cell, ln, None, position, cache) for ln in came],
+        [_rate_line(account, house, cell, ln, None, position, cache) for ln in left],
+    )
 
 
 def waiting_for_service(account: AccountFacts, known: int) -> Iterator[Line]:
