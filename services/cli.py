@@ -555,6 +555,10 @@ USAGE_FAULTS = (WrongUsage, FileFault, StatementFaults, SettingsWrong, NotFound)
 FAILURES = (DatabaseUnavailable, NoRoomForLines, Poison, RebuildNeeded, RebuildFailed, RebuildRunning, Mismatch)
 
 
+INTERRUPTED = 130
+"""What a program ends with that was stopped from the keyboard."""
+
+
 def _check_arguments(arguments: Sequence[str]) -> None:
     """Raises WrongUsage: bytes that are no text can stand nowhere in the book."""
     for argument in arguments:
@@ -570,6 +574,10 @@ def main() -> None:
     try:
         _check_arguments(sys.argv[1:])
         app(prog_name="trailbook")
+    except SystemExit as ended:
+        if ended.code == INTERRUPTED:
+            render.fault("interrupted; what is recorded stays, and the same command given again goes on from there")
+        raise
     except USAGE_FAULTS as fault:
         render.fault(str(fault))
         sys.exit(2)

@@ -1,6 +1,9 @@
 """The program as a newcomer uses it, in its own process and on a real server: what it prints, refuses and returns."""
 
 import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +12,7 @@ import pytest
 from adapters.database import Database
 from domain.message import COMMANDS, TOPICS
 from tests.system.books import SCENARIOS
-from tests.system.program import Program
+from tests.system.program import PROGRAM, TOP, Program
 
 HOUSE = f"cli_{os.getpid()}"
 STORY = SCENARIOS / "S10.yaml"
@@ -351,6 +354,25 @@ def test_a_simulation_needs_no_server(alone: Program, tmp_path: Path) -> None:
     assert alone.wrong(2, "simulate", file(tmp_path, "no.yaml", "- {id: a, by: ann, do: nothing_such}\n")).startswith(
         "no.yaml line 1 (command 1), id a: there is no command nothing_such"
     )
+
+
+def test_who_interrupts_the_program_is_told_what_stays(alone: Program, tmp_path: Path) -> None:
+    named = file(tmp_path, "fifo.yaml", "")
+    named.unlink()
+    os.mkfifo(named)
+    running = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, "simulate", str(named)],
+        env=alone.whole_environment(),
+        cwd=TOP,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+    )
+    with named.open("w"):  # opens once the program reads, and gives it nothing
+        running.send_signal(signal.SIGINT)
+        said = running.communicate(timeout=60)[1]
+
+    assert running.returncode == 130
+    assert said == "interrupted; what is recorded stays, and the same command given again goes on from there\n"
 
 
 def test_an_argument_that_is_no_text_is_refused(alone: Program) -> None:
