@@ -143,7 +143,7 @@ def succeed(house: GivesCommands, issued: Issued, progress: Progress = lambda do
         done = plan.completed[-1]
         accounts = done.succeeded_count + len(done.left_out)
         return Report(accounts, done.succeeded_count, done.left_out, (), _unlisted(house, command), completed=True)
-    left = _move(house, command, sorted(plan.accounts), issued.actor, progress)
+    left = _move(house, command, plan, issued.actor, progress)
     moved = len(plan.accounts) - len(left)
     complete = CompleteSuccession(
         vendor=command.vendor,
@@ -158,16 +158,17 @@ def succeed(house: GivesCommands, issued: Issued, progress: Progress = lambda do
 
 
 def _move(
-    house: GivesCommands, command: AnnounceSuccession, accounts: Sequence[str], actor: Actor, progress: Progress
+    house: GivesCommands, command: AnnounceSuccession, plan: Succession, actor: Actor, progress: Progress
 ) -> list[LeftOut]:
     """Give each account its command; which of them were refused, and why."""
+    accounts = sorted(plan.accounts)
     left: list[LeftOut] = []
     for start in range(0, len(accounts), AT_ONCE):
         some = accounts[start : start + AT_ONCE]
         house.commands.read_ahead([account_stream(account) for account in some])
         for done, account in enumerate(some, start=start + 1):
             try:
-                house.handle(_of_account(command, account, actor))
+                house.handle(_of_account(command, plan.announced_at, account, actor))
             except Refused as refused:
                 left.append(LeftOut(account=account, because=str(refused)))
             progress(done, len(accounts))
@@ -187,11 +188,12 @@ def announcement_id(command: AnnounceSuccession, after: int = 0) -> str:
     return f"succession-{_key(command)}-{Issued('-', Actor(subject='plan'), command).digest()[:16]}{again}"
 
 
-def _of_account(command: AnnounceSuccession, account: str, actor: Actor) -> Issued:
+def _of_account(command: AnnounceSuccession, announced_at: int, account: str, actor: Actor) -> Issued:
+    """A later plan of the same vendors and date has commands of its own: what was taken back may happen after all."""
     moves = SucceedVendor(
         vendor=command.vendor, successor=command.successor, effective_on=command.effective_on, account=account
     )
-    return Issued(f"succeed-{_key(command)}:{account}", actor, moves)
+    return Issued(f"succeed-{_key(command)}-{announced_at}:{account}", actor, moves)
 
 
 def _key(command: AnnounceSuccession) -> str:

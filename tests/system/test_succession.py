@@ -19,8 +19,12 @@ from adapters.command_file import read_commands
 from adapters.database import Database
 from adapters.rebuild import rebuild
 from adapters.verify import verify
+from domain.ids import account_stream
+from domain.message import Actor, Issued
+from domain.succession import AnnounceSuccession
 from services.house import House
 from services.simulation import Simulation
+from services.succession import announcement_id, succeed
 from tests.system.books import settings_of
 from tests.system.program import PROGRAM, TOP, Program
 
@@ -261,3 +265,20 @@ def _many() -> Iterator[dict[str, object]]:
         aliases = [{"vendor": "lumen", "number": f"N {n}"}]
         opening = {"do": "open_account", "account": f"A-{n}", "customer": "alder", "vendor": "lumen"}
         yield {"id": f"a{n}", **opening, "aliases": aliases, **common}
+
+
+def test_a_succession_that_was_taken_back_can_happen_after_all(database: Database, tmp_path: Path) -> None:
+    there = AnnounceSuccession.model_validate(
+        {"vendor": "lumen", "successor": "zito", "effective_on": "2026-03-01", "accounts": ["A-1"]}
+    )
+    back = there.model_copy(update={"vendor": "zito", "successor": "lumen"})
+    with House(settings_of(database), database) as house:
+        for issued in read_commands(file(tmp_path, "book.yaml", BOOK + ACCOUNTS)):
+            house.handle(issued)
+        payers = []
+        for command in (there, back, there):
+            completed = len(house.commands.state(command.stream).completed)
+            report = succeed(house, Issued(announcement_id(command, completed), Actor(subject="ann"), command))
+            assert (report.moved, report.left_out) == (1, ())
+            payers.append(house.commands.state(account_stream("A-1")).vendor)
+    assert payers == ["zito", "lumen", "zito"]
