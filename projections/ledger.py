@@ -64,7 +64,7 @@ BALANCE = Table(
 )
 
 name = "ledger"
-version = 1
+version = 2
 tables = (JOURNAL, BALANCE)
 
 HOLD_KIND, ADJUSTMENT_KIND, CASH_KIND = 7, 8, 9
@@ -278,6 +278,10 @@ LINES = frozenset({"line", "unline", "unstated", "suspect", "cleared", "unmatche
 """Facts that bring lines or take them, and change nothing of how others are rated."""
 
 
+ENDS = frozenset({"off", "payer", "succeeded"})
+"""Facts by which a month may be due no longer: out of service, after a vendor's last number, or another vendor's."""
+
+
 def touched_by(account: LedgerAccount, house: HouseFacts, fact: Sequence[Any], position: int) -> Iterable[Cell]:
     """The cells of its own account that a fact can change."""
     facts = account.facts
@@ -300,7 +304,7 @@ def touched_by(account: LedgerAccount, house: HouseFacts, fact: Sequence[Any], p
     else:
         first = 0
     cells = facts.cells(house, position)
-    if tag == "off":  # a month that is out of service now may have been paid without a line, and is a cell no longer
+    if tag in ENDS:  # a month that nobody pays for now may have been due without a line, and is a cell no longer
         cells += facts.cells(house, position - 1)
     return [cell for cell in cells if cell.month >= first]
 

@@ -644,6 +644,20 @@ STORIES_TO_REMEMBER: dict[str, Story] = {
         Statement("lumen", ()),
         NewPlanVersion("upline", False, 0, (_OF_MRC,), ()),
     ],
+    "the number of the only vendor that pays ended before a month without lines that was due": [
+        NewPlanVersion("seller", False, 0, (_OF_MRC,), ()),
+        MonthsPass(2),
+        Statement("lumen", ()),
+        NumberEnded("A-1", "lumen", "5-1", 1),
+    ],
+    "a vendor without a number that pays has one for some months only": [
+        NewPlanVersion("seller", False, 0, (_OF_MRC,), ()),
+        Statement("zito", (Line("9-9", "1000"),)),
+        Placement("zito", "9-9", "A-1", None, False),
+        MonthsPass(2),
+        Statement("zito", ()),
+        NumberGiven("A-1", "zito", "9-9", 0, 1),
+    ],
     "a letter waits for approval, and a plan begins to pay for months in service": [
         SignedLetter(("A-1",), (("delta", 1),), 0, 1, approved=False),
         NewService("C-2", "voip", "A-1", None, 12345, day(0, 28)),
