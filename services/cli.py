@@ -29,7 +29,7 @@ from adapters.statement_mapping import FileMapping
 from adapters.verify import verify as verify_book
 from domain.calendar import OpenDay
 from domain.message import COMMANDS, TOPICS, Refused
-from domain.payout import ApprovePayRun, ProposePayRun, ReleasePayRun, ReturnPayout, SettlePayout
+from domain.payout import ApprovePayRun, ProposePayRun, ReleasePayRun, ReturnPayout, SettlePayout, WithdrawPayRun
 from projections import agent_book as agent_book_projection
 from projections import audit_trail
 from services import render
@@ -489,6 +489,12 @@ def payout_propose(
 def payout_approve(pay_run: str, by: By = "", json: Json = False) -> None:
     """Approve a pay run that somebody else proposed."""
     give(command_of(ApprovePayRun, pay_run=pay_run), by, json=json)
+
+
+@payout_app.command("withdraw")
+def payout_withdraw(pay_run: str, by: By = "", json: Json = False) -> None:
+    """Withdraw a pay run that is not released; its balances wait for the next one."""
+    give(command_of(WithdrawPayRun, pay_run=pay_run), by, json=json)
 
 
 @payout_app.command("release")

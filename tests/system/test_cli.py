@@ -273,6 +273,9 @@ def test_a_pay_run_is_proposed_by_one_and_approved_by_another_and_money_that_com
     owed = trailbook.fine("ledger", "balances", "--json").data["balances"]
     harbor = next(row["amount_minor"] for row in owed if row["book"] == "agent:harbor:payable")
 
+    trailbook.fine("payout", "propose", "too-early", "--by", "ann")
+    assert "Pay run too-early was withdrawn." in trailbook.fine("payout", "withdraw", "too-early", "--by", "ann").out
+    assert "[PayRunClosed]" in trailbook.wrong(1, "payout", "withdraw", "too-early", "--by", "ann")
     proposed = trailbook.fine("payout", "propose", "april", "--agent", "harbor", "--by", "ann").out
     assert f"Payout of {harbor / 100:.2f} USD to harbor in pay run april was proposed" in proposed
     assert trailbook.wrong(1, "payout", "approve", "april", "--by", "ann") == (
