@@ -831,12 +831,11 @@ def beginning() -> Iterator[Given]:
     Two accounts with a service each, three contracts, and both vendors' statements of three months.
     """
     yield by_ann(OpenDay(date=day(0, 15)))
-    for vendor, lag in (("lumen", 1), ("zito", 0), (ABROAD, 0)):
+    for vendor, lag in (("lumen", 1), ("zito", 0)):
         # zito's terms make a change wait: five calendar days to rescind it, and its own confirmation
         strict = VendorTerms(rescission_calendar_days=5, confirms_agent_of_record=True)
         terms = strict if vendor == "zito" else VendorTerms()
-        in_its_currency = {"currency": currency_of(vendor), "statement_lag_months": lag}
-        yield by_ann(ContractVendor(vendor=vendor, terms=terms, **in_its_currency))
+        yield by_ann(ContractVendor(vendor=vendor, statement_lag_months=lag, terms=terms))
         listed = (Product(product="dia", category="internet"), Product(product="ucaas", category="voice"))
         yield by_ann(ListProducts(vendor=vendor, products=listed))
     override = Override(
@@ -858,16 +857,12 @@ def beginning() -> Iterator[Given]:
     yield by_ann(OnboardCustomer(customer="alder"))
     yield by_ann(open_account("A-1", "lumen", ("lumen", "5-1")))
     yield by_ann(open_account("A-2", "zito", ("zito", "5-2"), ("lumen", "5-2")))
-    yield by_ann(open_account(EURO_ACCOUNT, ABROAD, (ABROAD, "5-1")))
     letter = Evidence(signer="customer:cfo", signed_on=since)
     named = (Weighted(agent="harbor"),)
-    yield by_ann(DesignateAgentOfRecord(account=EURO_ACCOUNT, agents=named, effective_on=since), letter)
     yield by_ann(DesignateAgentOfRecord(account="A-1", agents=named, effective_on=since), letter)
     yield by_ann(DesignateAgentOfRecord(account="A-2", agents=named, effective_on=since), letter)
     for contract, vendor in zip(CONTRACTS, ("lumen", "zito", "lumen"), strict=True):
         yield by_ann(SignContract(contract=contract, customer="alder", vendor=vendor, effective_on=since))
-    abroad = {"vendor": ABROAD, "currency": currency_of(ABROAD)}
-    yield by_ann(SignContract(contract=EURO_CONTRACT, customer="alder", **abroad, effective_on=since))
     yield from NewService("C-1", "dia", "A-1", "dia", 10000, day(-1)).commands(Now())
     yield from NewService("C-2", "dia", "A-2", "dia", 12345, day(-1)).commands(Now())
     now = Now(month=-1, statements=100)
@@ -878,6 +873,18 @@ def beginning() -> Iterator[Given]:
             yield by_ann(OpenDay(date=now.today))
         for vendor in VENDORS:
             yield from Statement(vendor, lines).commands(now)
+    yield from _abroad(since)
+
+
+def _abroad(since: date) -> Iterator[Given]:
+    """Another vendor pays in another currency, for an account of its own."""
+    of = {"vendor": ABROAD, "currency": currency_of(ABROAD)}
+    yield by_ann(ContractVendor(**of, statement_lag_months=0))
+    yield by_ann(ListProducts(vendor=ABROAD, products=(Product(product="dia", category="internet"),)))
+    yield by_ann(open_account(EURO_ACCOUNT, ABROAD, (ABROAD, "5-1")))
+    named, letter = (Weighted(agent="harbor"),), Evidence(signer="customer:cfo", signed_on=since)
+    yield by_ann(DesignateAgentOfRecord(account=EURO_ACCOUNT, agents=named, effective_on=since), letter)
+    yield by_ann(SignContract(contract=EURO_CONTRACT, customer="alder", **of, effective_on=since))
 
 
 @dataclass
