@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from adapters.faults import SHOWN
 from adapters.faults import faults as faults_of
 from adapters.statement_faults import Unusual
-from domain.money import ABSURD_MINOR, DIGITS, MINOR_UNITS, plain, show
+from domain.money import DIGITS, MINOR_UNITS, plain, show
 from domain.vendor_statement import StatementLine
 
 Read = Callable[[str], Any]
@@ -40,6 +40,10 @@ class Memo(dict[Any, Any]):
         if given.__class__ is not str or len(given) <= LONGEST_REMEMBERED:
             self[given] = value
         return value
+
+
+ABSURD_LINE_MINOR = 10**11
+"""No one line of a statement is of more than some thousand million: it is a number of something else, misread."""
 
 
 def counted(count: int, what: str) -> str:
@@ -88,7 +92,8 @@ _FIGURES = {
     ",": re.compile(r"(?:[0-9]{1,3}(?:\.[0-9]{3})+|[0-9]+)?(?:,[0-9]*)?"),
 }
 """Thousands parted everywhere or nowhere, and at most one decimal sign."""
-_CENTS = re.compile(r"-?[0-9]{1,12}\.[0-9]{2}")
+_CENTS = re.compile(r"-?[0-9]{1,9}\.[0-9]{2}")
+"""Never more than ``ABSURD_LINE_MINOR``."""
 
 
 def amount_reader(column: str, currency: str, *, units: bool, decimals: Decimals = ".") -> Read:
@@ -102,7 +107,7 @@ def amount_reader(column: str, currency: str, *, units: bool, decimals: Decimals
         if usual and _CENTS.fullmatch(text):
             return int(text[:-3] + text[-2:])
         amount = _exact(column, text, currency, decimals) * factor
-        if abs(amount) > ABSURD_MINOR:
+        if abs(amount) > ABSURD_LINE_MINOR:
             raise Unusual(f"{column} {shown(text)} is not an amount of this business")
         return int(amount) if amount == amount.to_integral_value() else plain(amount)
 

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from adapters.faults import first_fault
 from adapters.statement_file import StatementSource, open_statement, read_mapping
+from adapters.statement_values import counted
 from domain.ids import vendor_stream
 from domain.message import Actor
 from domain.money import plain, show, to_minor
@@ -87,7 +88,7 @@ def import_statement(
         return
     shown = f"{show(imported.total_minor, currency)} {currency}"
     again = "; imported already, nothing changed" if imported.again else ""
-    render.say(f"{imported.line_count} lines, {shown}, statement month {source.statement_month}{again}")
+    render.say(f"{counted(imported.line_count, 'line')}, {shown}, statement month {source.statement_month}{again}")
     if revision and not imported.again:
         render.say(said)
     for note in source.notes:

@@ -100,7 +100,7 @@ def test_the_published_columns_need_no_mapping(tmp_path: Path) -> None:
         ("5.00-", "-500"),
         ("−5", "-500"),
         ("1,234,567.89", "123456789"),
-        ("1000000000000.00", "100000000000000"),
+        ("1000000000.00", "100000000000"),
     ],
 )
 def test_an_amount_is_exact_below_a_cent_too(tmp_path: Path, written: str, minor: str) -> None:
@@ -230,7 +230,7 @@ def test_an_amount_that_could_mean_another_one_is_refused(tmp_path: Path, writte
     assert fault == f"line 2: Commission Amount {written!r} is not an amount; write it like 1234.56"
 
 
-@pytest.mark.parametrize("written", ["1000000000000.01", "-99999999999999999999"])
+@pytest.mark.parametrize("written", ["1000000000.01", "-99999999999999999999"])
 def test_an_absurd_amount_is_a_misread_file(tmp_path: Path, written: str) -> None:
     (fault,) = faults(tmp_path, f"{HEADER}2026-02,Lumen,A-1,{written}\n")
 

@@ -129,7 +129,7 @@ def test_the_reader_gives_what_the_model_would_dump_and_refuses_what_it_refuses(
 
 
 @ordinary
-@given(st.integers(-(10**14), 10**14), st.sampled_from(["", "$", "US$", "USD "]), st.booleans())
+@given(st.integers(-(10**11), 10**11), st.sampled_from(["", "$", "US$", "USD "]), st.booleans())
 def test_every_usual_way_to_write_an_amount_is_exact(cents: int, sign: str, brackets: bool) -> None:
     units, rest = divmod(abs(cents), 100)
     figure = f"{sign}{units:,}.{rest:02d}"

@@ -228,7 +228,7 @@ def test_a_strict_import_takes_nothing_of_a_file_with_lines_beyond_their_contrac
 
     assert sentence.startswith("refused: usage.csv has lines beyond their contract: line 2: service month 2019-12 of ")
     assert house.log.head() == before
-    assert "1 lines, 1.00 USD" in program.fine(*arguments).out
+    assert "1 line, 1.00 USD" in program.fine(*arguments).out
 
 
 @pytest.mark.parametrize("name", ["Lumen", "LUMEN Technologies", "lumen, inc."])
