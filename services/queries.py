@@ -19,6 +19,7 @@ from psycopg.rows import class_row
 from adapters.database import Database
 from adapters.projectors import PgFacts
 from domain import months
+from domain.house import FOLDS
 from domain.money import show
 from domain.payout import Earned
 from domain.plan import CHARGE_KINDS
@@ -506,11 +507,19 @@ class Queries:
         """
         rows = self._audit_rows(sql.SQL("participant = %s"), participant)
         if not rows:
-            raise NotFound(f"{participant} has no history in the book; check its id")
+            raise NotFound(f"{participant} has no history in the book; {self._meant(participant)}")
         if participant.startswith("account:"):
             rows.extend(self._line_rows(participant))
         rows = [row for row in rows if row["position"] <= known]
         return sorted(rows, key=lambda row: (row["position"], row["seq"]))
+
+    def _meant(self, participant: str) -> str:
+        """What to try where a participant has no history: the same id of another kind, if there is one."""
+        key = participant.partition(":")[2]
+        statement = sql.SQL("SELECT DISTINCT participant FROM {} WHERE participant = ANY(%s) ORDER BY 1")
+        others = [f"{kind}:{key}" for kind in FOLDS]
+        rows = self.connection.execute(statement.format(self.table("audit_trail")), (others,)).fetchall()
+        return f"there is {', '.join(row[0] for row in rows)}" if rows else "check its id"
 
     def _audit_rows(self, where: sql.SQL, value: Any) -> list[dict[str, Any]]:
         statement = sql.SQL("SELECT * FROM {} WHERE {} ORDER BY position, seq").format(self.table("audit_trail"), where)

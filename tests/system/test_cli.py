@@ -184,6 +184,9 @@ def test_an_auditor_replays_a_deal_an_account_and_a_participant(trailbook: Progr
     assert len(rows) == len(agent.out.splitlines()) - 1
     assert {"position", "recorded_at", "actor", "effective_on", "sentence", "evidence", "because"} <= rows[0].keys()
     assert trailbook.wrong(2, "audit", "deal", "D-8") == "deal:D-8 has no history in the book; check its id"
+    assert trailbook.wrong(2, "audit", "participant", "att") == (
+        "agent:att has no history in the book; there is vendor:att"
+    )
 
 
 def test_the_ledger_answers_effective_at_a_day_as_known_at_a_position(trailbook: Program) -> None:
