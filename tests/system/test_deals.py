@@ -1,7 +1,6 @@
 """Deals on a real database: claims made at once, registrations that expire as days are opened, what the desk sees."""
 
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
@@ -26,20 +25,20 @@ from domain.deal import (
     WithdrawRegistration,
 )
 from domain.log import CommandResult, NewEvent
-from domain.message import Actor, Command, Issued, Recorded, Refused
+from domain.message import Actor, Command, Issued, Recorded
 from domain.vendor import ContractVendor
 from projections.agenda import SCHEDULER
 from projections.deal_board import expiring
 from services.house import House
 from services.simulation import Simulation
 from tests.spec import AGENTS, ALDER_FOODS, ANN, LUMEN, PLAN, Steps, given
+from tests.system.at_once import at_once, decided_on_the_same
 from tests.system.books import settings_of
 from tests.system.program import Program
 
 BOOK: Steps = (LUMEN, ContractVendor(vendor="zayo"), ALDER_FOODS, PLAN, AGENTS)
 UNTIL, FIRST_DAY_WITHOUT = date(2026, 4, 5), date(2026, 4, 6)
 ROUNDS = 12
-TOGETHER_SECONDS = 30
 
 
 def register(agent: str, deal: str = "D-1", vendor: str = "lumen") -> RegisterDeal:
@@ -210,45 +209,6 @@ def test_a_house_in_memory_and_one_on_postgres_come_to_the_same_events(database:
 
 
 # -- at once
-
-
-def at_once(*tasks: Callable[[], CommandResult]) -> list[CommandResult | Refused]:
-    """What each came to, done in a thread of its own; all start together."""
-    barrier = threading.Barrier(len(tasks))
-    outcomes: dict[int, CommandResult | Refused] = {}
-
-    def do(number: int, task: Callable[[], CommandResult]) -> None:
-        barrier.wait(TOGETHER_SECONDS)
-        try:
-            outcomes[number] = task()
-        except Refused as refused:
-            outcomes[number] = refused
-
-    threads = [threading.Thread(target=do, args=(n, task)) for n, task in enumerate(tasks)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(TOGETHER_SECONDS)
-    return [outcomes[number] for number in range(len(tasks))]
-
-
-def decided_on_the_same(houses: Sequence[House]) -> None:
-    """Let each house decide its next command of the desk, and append only when all have decided."""
-    barrier = threading.Barrier(len(houses))
-
-    def waiting(append: Callable[..., CommandResult]) -> Callable[..., CommandResult]:
-        first = [True]
-
-        def wait(*arguments: object) -> CommandResult:
-            if first:
-                first.clear()
-                barrier.wait(TOGETHER_SECONDS)
-            return append(*arguments)
-
-        return wait
-
-    for house in houses:
-        house.log.append = waiting(type(house.log).append.__get__(house.log))  # type: ignore[method-assign]
 
 
 def test_of_two_agents_who_register_at_once_one_is_first_and_the_other_contests_it(

@@ -27,8 +27,9 @@ from services.house import House
 from services.simulation import Simulation
 from tests.adapters.test_rebuild import dump
 from tests.spec import ALDER_FOODS, ANN, BOB, LUMEN, account, designated, given, plan
+from tests.system.at_once import at_once
 from tests.system.books import settings_of
-from tests.system.test_payouts import Clerks, at_once, propose
+from tests.system.test_payouts import Clerks, propose
 
 SECOND_ACCOUNT = OpenAccount(
     account="ACC-2", customer="alder-foods", vendor="lumen", aliases=(Alias(vendor="lumen", number="7-7"),)

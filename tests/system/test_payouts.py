@@ -31,6 +31,7 @@ from domain.vendor_statement import ReceiveStatement, StatementLine
 from services.house import House
 from services.simulation import Simulation
 from tests.spec import ACCOUNT, ALDER_FOODS, ANN, BOB, LUMEN, account, agent, designated, given, plan
+from tests.system.at_once import TOGETHER_SECONDS, at_once
 from tests.system.books import settings_of
 
 AGENTS = (agent("harbor"), agent("keystone", minimum_payout_minor=80_00))
@@ -38,7 +39,6 @@ BOOK = (LUMEN, ALDER_FOODS, plan(overrides=()), AGENTS, ACCOUNT)
 """Harbor is agent of record of ACC-1 and earns 80% of what Lumen pays for it."""
 
 ROUNDS = 12
-TOGETHER_SECONDS = 30
 
 
 def statement(number: int, *commissions: int) -> ReceiveStatement:
@@ -128,25 +128,6 @@ def together(*houses: House) -> None:
 
     for house in houses:
         house.commands.enrich = reading_together(house._with_figures)
-
-
-def at_once(*tasks: Callable[[], CommandResult]) -> list[CommandResult | Refused]:
-    """What each came to, done in a thread of its own."""
-    outcomes: dict[int, CommandResult | Refused] = {}
-
-    def do(number: int, task: Callable[[], CommandResult]) -> None:
-        try:
-            outcomes[number] = task()
-        except Refused as refused:
-            outcomes[number] = refused
-
-    threads = [threading.Thread(target=do, args=(n, task)) for n, task in enumerate(tasks)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(TOGETHER_SECONDS)
-    assert len(outcomes) == len(tasks)
-    return [outcomes[number] for number in range(len(tasks))]
 
 
 def test_given_two_clerks_who_propose_at_once_many_times_then_nothing_is_paid_twice(
