@@ -1,6 +1,7 @@
 """The log in PostgreSQL: what ``domain.log.Log`` promises, also when a connection breaks in the middle of an append."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from types import TracebackType
 from typing import Self, TypeVar, cast
@@ -174,6 +175,19 @@ class PostgresLog:
         return self._once(
             lambda: self.recorder.append_staged(stored(), guarded, command_id, digest), command_id, digest
         )
+
+    @contextmanager
+    def one_at_a_time(self, name: str) -> Iterator[None]:
+        """Waits until nobody else, in any process, is inside under the same name.
+
+        The server forgets it with the connection: who is killed keeps nobody waiting, and who only loses that
+        connection no longer keeps the others out. Raises DatabaseUnavailable.
+        """
+        with self.database.connect("writer", autocommit=True) as connection:
+            with self.database.faults_explained():
+                place = f"{self.database.house} {name}"
+                connection.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", (place,))
+            yield
 
     def _once(self, append: Callable[[], AppendedRange], command_id: str, digest: str) -> CommandResult:
         """One effect of the command id, however often the connection breaks."""

@@ -66,13 +66,15 @@ def import_statement(
         spooled = SpooledStatement(house.log, spool)
         spooled.read(source, wanted.vendor, wanted.number, contract.statement_lag_months, report)
         issued = issued_for(source, wanted, contract.currency, actor)
-        before = house.log.result_of(issued.command_id)
-        check_elsewhere(house, source, wanted)
-        warnings = () if before else tuple(same_file_elsewhere(house, source, wanted))
-        try:
-            result = house.commands.handle_apart(issued, spooled)
-        except CommandIdReused:
-            raise FileAlreadyImported(imported_before(house, wanted, before)) from None
+        # revisions have ids of their own: looked for elsewhere at once, each of two would miss the other
+        with house.log.one_at_a_time(_command_id(source, wanted, 0)):
+            before = house.log.result_of(issued.command_id)
+            check_elsewhere(house, source, wanted)
+            warnings = () if before else tuple(same_file_elsewhere(house, source, wanted))
+            try:
+                result = house.commands.handle_apart(issued, spooled)
+            except CommandIdReused:
+                raise FileAlreadyImported(imported_before(house, wanted, before)) from None
     given = wanted.control_total_minor is not None or source.stated_total_minor is not None
     total_minor = half_away(source.exact_total)
     return Imported(issued, result, source.line_count, total_minor, given, before is not None, warnings)
