@@ -23,7 +23,7 @@ from domain.succession import (
     SuccessionContinued,
 )
 from projections.facts import holders
-from services.commands import Commands
+from services.commands import CommandIdReused, Commands
 
 AT_ONCE = 200
 """Accounts whose streams are read together."""
@@ -140,9 +140,7 @@ def succeed(house: GivesCommands, issued: Issued, progress: Progress = lambda do
     house.handle(issued)
     plan: Succession = house.commands.state(command.stream)
     if plan.announced is None:
-        done = plan.completed[-1]
-        accounts = done.succeeded_count + len(done.left_out)
-        return Report(accounts, done.succeeded_count, done.left_out, (), _unlisted(house, command), completed=True)
+        return _completed(house, command)
     left = _move(house, command, plan, issued.actor, progress)
     moved = len(plan.accounts) - len(left)
     complete = CompleteSuccession(
@@ -152,9 +150,19 @@ def succeed(house: GivesCommands, issued: Issued, progress: Progress = lambda do
         succeeded_count=moved,
         left_out=tuple(left),
     )
-    house.handle(Issued(f"complete-{_key(command)}-{plan.announced_at}", issued.actor, complete))
+    try:
+        house.handle(Issued(f"complete-{_key(command)}-{plan.announced_at}", issued.actor, complete))
+    except CommandIdReused:
+        # another process went on with it too and completed it; why an account is left out may read differently by then
+        return _completed(house, command)
     collisions = tuple(Collision(number=n, accounts=of) for n, of in sorted(plan.collisions.items()))
     return Report(len(plan.accounts), moved, tuple(left), collisions, _unlisted(house, command), completed=True)
+
+
+def _completed(house: GivesCommands, command: AnnounceSuccession) -> Report:
+    done = house.commands.state(command.stream).completed[-1]
+    accounts = done.succeeded_count + len(done.left_out)
+    return Report(accounts, done.succeeded_count, done.left_out, (), _unlisted(house, command), completed=True)
 
 
 def _move(
