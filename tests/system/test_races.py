@@ -39,6 +39,7 @@ from domain.agent_of_record import (
     Weighted,
 )
 from domain.calendar import DayNotLater, DayOpened
+from domain.contract import AssignService, OrderService, SignContract
 from domain.deal import ApproveRegistration, RegisterDeal, RegistrationExpired
 from domain.ids import account_stream
 from domain.line_move import (
@@ -209,12 +210,12 @@ class Answer(NamedTuple):
     restated: dict[str, int]
 
 
-def move(statement: str, to: str | None, back_under: str | None = None) -> ProposeLineMove:
+def move(statement: str, to: str | None, back_under: str | None = None, of: str = "ACC-1") -> ProposeLineMove:
     return ProposeLineMove(
         vendor="lumen",
         statement=statement,
         lines=(1,),
-        from_account="ACC-1",
+        from_account=of,
         to_account=to,
         number=back_under,
         moved_because="a mistake",
@@ -280,6 +281,42 @@ def test_a_line_that_is_withdrawn_while_it_is_placed_or_moved_is_nowhere(rivals:
     for name, number in places:
         rivals.give(restates(name, number, 100_00, 2))
     assert rivals.books() == {book: amount * ROUNDS for book, amount in answer.restated.items()}
+
+
+@pytest.mark.parametrize("moved", [False, True], ids=["placed twice", "placed and moved"])
+def test_a_line_of_an_account_that_two_proposals_take_at_once_is_in_one_place(rivals: Rivals, moved: bool) -> None:
+    """The lines name none of the account's services, which have different agents; two clerks see to each of them."""
+    rivals.give(SignContract(contract="C-1", customer="alder-foods", vendor="lumen", term_months=36))
+    for service, seller in (("C-1/dia", "harbor"), ("C-1/fax", "careful")):
+        rivals.give(OrderService(contract="C-1", service=service, mrc_minor=0))
+        rivals.give(AssignService(contract="C-1", service=service, account="ACC-2"))
+        rivals.on_paper(designated(seller, account="ACC-2", service=service).command)
+
+    def places(number: str, service: str, name: str) -> ProposePlacement:
+        lines = (LineOf(statement=name, line=1),)
+        return ProposePlacement(vendor="lumen", number=number, account="ACC-2", service=service, lines=lines)
+
+    names = [f"S-{n}" for n in range(ROUNDS)]
+    for round_no, name in enumerate(names):
+        rivals.give(states(name, (SECOND, 100_00)))
+        rivals.give(places(SECOND, "C-1/dia", name))
+        rivals.give(move(name, "ACC-3", of="ACC-2") if moved else places("0-0", "C-1/fax", name))
+        second = approve_move(name, SECOND) if moved else approve_placement(name, "0-0")
+        one = rivals.issued(approve_placement(name, SECOND), BOB)
+
+        outcomes = rivals.race(one, rivals.issued(second, CY), round_no)
+
+        assert [type(outcome) for outcome in outcomes] == [CommandResult, CommandResult]
+    books = rivals.books()
+    if moved:  # from wherever on the account it stands
+        assert books == {"careful": 80_00 * ROUNDS}
+    else:  # where the first approval took it
+        assert books.keys() == {"harbor", "careful"}
+        assert sum(books.values()) == 80_00 * ROUNDS
+
+    for name in names:
+        rivals.give(states(name, (SECOND, 40_00), revision=1))
+    assert rivals.books() == {"unmatched": 40_00 * ROUNDS}
 
 
 @pytest.mark.parametrize("number", ["S-{}", "T-{}"], ids=["one number", "two numbers"])
