@@ -39,6 +39,10 @@ class Facts(Protocol):
     def aliases(self, number: str) -> Sequence[tuple[Any, ...]]: ...
 
 
+class SuccessionBegunByAnother(Refused):
+    """Who began a succession goes on with it: its commands are that principal's."""
+
+
 # -- what an announcement must know
 
 
@@ -137,7 +141,13 @@ def succeed(house: GivesCommands, issued: Issued, progress: Progress = lambda do
     An account that is refused is left out, with the reason. Raises Refused where the plan is.
     """
     command = _announcement(issued)
-    house.handle(issued)
+    try:
+        house.handle(issued)
+    except CommandIdReused:
+        raise SuccessionBegunByAnother(
+            f"the succession of {command.vendor} by {command.successor} from {command.effective_on} with this plan was "
+            "begun by another principal; go on as that one, with --by"
+        ) from None
     plan: Succession = house.commands.state(command.stream)
     if plan.announced is None:
         return _completed(house, command)

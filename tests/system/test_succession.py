@@ -247,6 +247,9 @@ def test_a_succession_of_a_thousand_accounts_goes_on_where_it_was_killed(databas
     assert kills == 3, "it was killed while it moved accounts"
     assert program.fine("status", "--json").data["head"]["position"] < head + MANY
 
+    assert program.wrong(1, *SUCCEED, "--by", "bob").startswith(
+        "refused: the succession of lumen by zito from 2026-03-01 with this plan was begun by another principal"
+    )
     done = program.fine(*arguments, "--json").data
     assert (done["accounts"], done["moved"], done["left_out"]) == (MANY, MANY, [])
     assert program.fine("status", "--json").data["head"]["position"] == head + MANY + 2
