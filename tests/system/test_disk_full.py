@@ -209,7 +209,7 @@ def import_while_room_grows(disk: SmallDisk, folder: Path, lines: int, rooms_kib
                 break
             assert events_of(database, file) == 0
 
-        assert f"{lines} lines" in program.fine(*arguments).told
+        assert f"{lines:,} lines" in program.fine(*arguments).told
         assert events_of(database, file) == lines // 500
         assert_the_book_is_what_its_events_say(database)
         return server.said

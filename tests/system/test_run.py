@@ -7,7 +7,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -64,7 +64,7 @@ def test_the_runner_opens_today_projects_what_is_recorded_and_stops_when_told(
 
 
 def test_the_runner_leaves_a_later_open_day_alone(database: Database, log: PostgresLog) -> None:
-    Commands(log).handle(Issued("c-1", ANN, OpenDay(date=datetime.now(UTC).date().replace(year=2999))))
+    Commands(log).handle(Issued("c-1", ANN, OpenDay(date=date(2099, 12, 31))))
     assert Program(environment(database)).run("run", "--once").code == 0
     head = log.head()
     assert head is not None
