@@ -18,7 +18,6 @@ from adapters.statement_values import (
     Read,
     account_reader,
     amount_reader,
-    counted,
     currency_reader,
     month_reader,
     optional,
@@ -32,6 +31,7 @@ from adapters.statement_values import (
 )
 from domain.money import half_away
 from domain.vendor_statement import LINES_PER_EVENT, PlainLine, StatementLine
+from domain.words import counted
 
 _EXACT = Context(prec=60)
 

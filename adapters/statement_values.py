@@ -46,11 +46,6 @@ ABSURD_LINE_MINOR = 10**11
 """No one line of a statement is of more than some thousand million: it is a number of something else, misread."""
 
 
-def counted(count: int, what: str) -> str:
-    """``1 line``, ``2,000 lines``."""
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
-
-
 def shown(text: str) -> str:
     """A text as faults quote it."""
     quoted = repr(text)

@@ -198,7 +198,7 @@ class NothingToSucceed(Refused):
     """A succession is of accounts that the vendor pays for."""
 
 
-class NumberRenamedTwice(Refused):
+class NumberRenumberedTwice(Refused):
     """A number of the former vendor's is one number of the successor's."""
 
 
@@ -315,7 +315,7 @@ def _holders(command: AnnounceSuccession, what: str) -> tuple[Holder, ...]:
 def _check_numbers(command: AnnounceSuccession, holders: Sequence[Holder]) -> None:
     named = Counter(one.number for one in command.numbers)
     if twice := [number for number, count in named.items() if count > 1]:
-        raise NumberRenamedTwice(f"number {twice[0]} of {command.vendor} is there twice; say once what it becomes")
+        raise NumberRenumberedTwice(f"number {twice[0]} of {command.vendor} is there twice; say once what it becomes")
     if command.holders is None:
         return
     held = {number for holder in holders for number in holder.numbers}

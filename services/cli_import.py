@@ -14,11 +14,11 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from adapters.faults import first_fault
 from adapters.statement_file import StatementSource, open_statement, read_mapping
-from adapters.statement_values import counted
 from domain.ids import vendor_stream
 from domain.message import Actor
 from domain.money import plain, show, to_minor
 from domain.vendor import contracted
+from domain.words import counted
 from services import render
 from services.cli_shared import (
     By,

@@ -10,8 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from adapters.statement_faults import SHOWN_FAULTS, StatementFaults
-from adapters.statement_values import counted
 from domain.money import show
+from domain.words import counted
 from services.queries import Balance, Explained
 
 console = Console(highlight=False)

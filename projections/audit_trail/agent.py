@@ -12,7 +12,8 @@ from domain.agent import (
     UplineChanged,
 )
 from domain.ids import agent_stream, plan_stream
-from projections.audit_trail.words import Writer, agent_streams, counted, free_text, in_units, percent
+from domain.words import counted
+from projections.audit_trail.words import Writer, agent_streams, free_text, in_units, percent
 
 
 def tell(event: AgentEvent, to: Writer) -> None:

@@ -13,7 +13,8 @@ from domain.contract import (
     ServiceRepriced,
 )
 from domain.ids import account_stream, contract_stream, customer_stream, vendor_stream
-from projections.audit_trail.words import Writer, counted, deal_participant, in_units
+from domain.words import counted
+from projections.audit_trail.words import Writer, deal_participant, in_units
 
 
 def tell(event: ContractEvent, to: Writer) -> None:

@@ -26,7 +26,8 @@ from domain.deal import (
     StandingClaim,
 )
 from domain.ids import agent_stream, customer_stream, vendor_stream
-from projections.audit_trail.words import Writer, and_, counted, deal_participant, free_text, listed
+from domain.words import counted
+from projections.audit_trail.words import Writer, and_, deal_participant, free_text, listed
 
 BASES = {"letter": "letter", "psa": "professional services agreement"}
 

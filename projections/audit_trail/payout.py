@@ -19,7 +19,8 @@ from domain.payout import (
     PayRunReleased,
     PayRunWithdrawn,
 )
-from projections.audit_trail.words import Writer, and_, counted, free_text, in_units
+from domain.words import counted
+from projections.audit_trail.words import Writer, and_, free_text, in_units
 
 
 def tell_run(event: PayRunEvent, to: Writer) -> None:

@@ -4,7 +4,8 @@ from typing import assert_never
 
 from domain.ids import succession_stream, vendor_stream
 from domain.succession import SuccessionAnnounced, SuccessionCompleted, SuccessionContinued, SuccessionEvent
-from projections.audit_trail.words import Writer, counted
+from domain.words import counted
+from projections.audit_trail.words import Writer
 
 
 def tell(event: SuccessionEvent, to: Writer) -> None:

@@ -11,7 +11,8 @@ from domain.vendor import (
     VendorEvent,
     VendorTerms,
 )
-from projections.audit_trail.words import Writer, counted, listed
+from domain.words import counted
+from projections.audit_trail.words import Writer, listed
 
 
 def tell(event: VendorEvent, to: Writer) -> None:

@@ -11,7 +11,8 @@ from domain.vendor_statement import (
     VendorStatementRevised,
     VendorStatementRevisionContinued,
 )
-from projections.audit_trail.words import Writer, counted, in_units
+from domain.words import counted
+from projections.audit_trail.words import Writer, in_units
 
 
 def tell(event: VendorStatementEvent, to: Writer) -> None:

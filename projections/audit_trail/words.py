@@ -8,6 +8,7 @@ from domain.agent_of_record import Weighted
 from domain.ids import agent_stream
 from domain.message import Evidence
 from domain.money import plain, show
+from domain.words import counted
 from projections.projection import KeyedState
 
 HOUSE = "house"
@@ -63,11 +64,6 @@ def in_units(amount_minor: int, currency: str) -> str:
 def free_text(text: str) -> str:
     """What a person wrote, as a part of a sentence."""
     return " ".join(text.split()).rstrip(".")
-
-
-def counted(number: int, thing: str) -> str:
-    """``1 line``, ``2,000 lines``."""
-    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
 
 
 def and_(words: Iterable[str]) -> str:

@@ -17,7 +17,7 @@ from domain.succession import (
     LeftOut,
     NothingToSucceed,
     NumberNotHeld,
-    NumberRenamedTwice,
+    NumberRenumberedTwice,
     Renumbered,
     SucceedVendor,
     SuccessionAlreadyAnnounced,
@@ -143,7 +143,7 @@ def test_a_number_becomes_one_number_and_is_one_of_the_succession() -> None:
     holders = (Holder(account="ACC-1", numbers=("5-1",)), Holder(account="ACC-2"))
     twice = (Renumbered(number="5-1"), Renumbered(number="5-1", kept=True))
     given(BOOK).when(announce(numbers=twice, holders=holders)).then_refused(
-        NumberRenamedTwice, "number 5-1 of lumen is there twice; say once what it becomes"
+        NumberRenumberedTwice, "number 5-1 of lumen is there twice; say once what it becomes"
     )
     strange = (Renumbered(number="7"), Renumbered(number="8"))
     given(BOOK).when(announce(numbers=strange, holders=holders)).then_refused(
