@@ -119,6 +119,9 @@ class MemoryTables:
     def accounts_paid_by(self, vendor: str) -> Iterable[int]:
         return {row[1] for row in self.rows("facts_payer", "vendor", vendor)}
 
+    def all_accounts(self) -> Iterable[int]:
+        return {row[1] for row in self.content["facts_agent"]}
+
 
 class MemoryBook:
     """Facts, ledger and further projections over a log in memory, event by event: what projectors keep in tables."""

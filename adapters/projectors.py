@@ -6,7 +6,7 @@ stops at it, with the position and the reason, after committing what came before
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import groupby, islice
 from typing import Any, TypeVar
 
 import orjson
@@ -29,6 +29,7 @@ NAMES = (*(projection.name for projection in FROM_LOG), LEDGER)
 
 REMEMBERED_ACCOUNTS = 20_000
 COPY_ROWS = 50_000
+ROWS_AT_ONCE = 10_000
 PROGRAM_LIMIT = "54"
 """The class of SQLSTATE for what no amount of disk or memory would help, such as a key too long for an index."""
 
@@ -271,8 +272,10 @@ class Projector:
         for position, group in groupby(self._facts(after, upto), key=lambda row: row[0]):
             at[0] = position
             new = [(account_no, orjson.loads(body)) for _, account_no, body in group]
-            self.state.add(self.ledger.project(position, new))
-            yield
+            rows = self.ledger.project(position, new)
+            while some := list(islice(rows, ROWS_AT_ONCE)):  # one event may concern every account
+                self.state.add(some)
+                yield
 
     def _facts(self, after: int, upto: int) -> Iterator[tuple[int, int, str]]:
         statement = sql.SQL(
@@ -327,6 +330,10 @@ class PgFacts:
         statement = sql.SQL("SELECT DISTINCT account_no FROM {} WHERE vendor = %s")
         name = sql.Identifier(self.schema, "facts_payer")
         return [row[0] for row in self.connection.execute(statement.format(name), (vendor,))]
+
+    def all_accounts(self) -> Iterable[int]:
+        statement = sql.SQL("SELECT DISTINCT account_no FROM {}")
+        return [row[0] for row in self.connection.execute(statement.format(sql.Identifier(self.schema, "facts_agent")))]
 
 
 class Projectors:

@@ -15,7 +15,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any, Literal, NamedTuple, Protocol
 
-from domain import months
+from domain import months, rating
 from domain.plan import CHARGE_KINDS
 from domain.rating import release_1
 from domain.rating.facts import ADJUSTMENT_NO, CASH_NO, HOLD_NO, HOUSE_NO, RECURRING, AccountFacts, Cell, HouseFacts
@@ -148,9 +148,15 @@ class FactsReader(Protocol):
     def accounts_paid_by(self, vendor: str) -> Iterable[int]:
         """The accounts for which the vendor may pay."""
 
+    def all_accounts(self) -> Iterable[int]:
+        """Every account on which an agent was ever named: whatever release rates, nobody is paid on the others."""
+
 
 OF_A_VENDOR = ("reported", "products", "vendor-agreement")
 """Changes in the house that concern the accounts for which a vendor may pay."""
+
+PASSING_ACCOUNTS = 1_000
+"""An event that concerns more accounts than this leaves none of them in memory."""
 
 Facts = Sequence[tuple[int, Sequence[Any]]]
 """The facts of one position: account number and body, in order."""
@@ -180,18 +186,17 @@ class Ledger:
         for position, fact in self.reader.account(HOUSE_NO, before):
             self.house.learn(position, fact)
 
-    def project(self, position: int, facts: Facts) -> list[Row]:
+    def project(self, position: int, facts: Facts) -> Iterator[Row]:
         """The rows of one position: learn its facts, then settle every cell that they touch, in order."""
         touched: dict[int, set[Cell]] = {}
         turned: set[int] = set()
-        rows: list[Row] = []
         changes: list[Sequence[Any]] = []
         for account_no, fact in facts:
             if account_no == HOUSE_NO:
                 self.house.learn(position, fact)
                 changes.append(fact)
             elif account_no in KIND_OF:
-                rows.extend(moved_rows(position, account_no, fact, self.house))
+                yield from moved_rows(position, account_no, fact, self.house)
             else:
                 account = self.account(account_no, position)
                 account.facts.learn(position, fact)
@@ -199,17 +204,23 @@ class Ledger:
                 touched.setdefault(account_no, set()).update(cells)
                 if fact[0] not in LINES:
                     turned.add(account_no)
+        changed: dict[int, list[Sequence[Any]]] = {}
         for change in changes:
-            for account_no, cells in self._touched_by_house(change, position):
-                touched.setdefault(account_no, set()).update(cells)
-                turned.add(account_no)
-        for account_no in sorted(touched):
-            account = self.accounts[account_no]
-            for cell in sorted(touched[account_no]):
-                only_lines = account_no not in turned
+            for account_no in self._concerned_by_house(change, position):
+                changed.setdefault(account_no, []).append(change)
+        passing = len(changed) > PASSING_ACCOUNTS
+        for account_no in sorted(touched.keys() | changed.keys()):
+            stays = account_no in self.accounts
+            account = self.account(account_no, position + 1)
+            cells = touched.get(account_no, set())
+            for change in changed.get(account_no, ()):
+                cells |= touched_by_change(account, self.house, change, position)
+            only_lines = account_no not in turned and account_no not in changed
+            for cell in sorted(cells):
                 legs = settle(account, self.house, cell, position, self.book_of, only_lines=only_lines)
-                rows.extend(journal_rows(position, cell, legs))
-        return rows
+                yield from journal_rows(position, cell, legs)
+            if passing and not stays:
+                del self.accounts[account_no]
 
     def account(self, account_no: int, before: int) -> LedgerAccount:
         """One account, with its facts from before a position if it was not known yet."""
@@ -220,18 +231,16 @@ class Ledger:
                 account.facts.learn(position, fact)
         return account
 
-    def _touched_by_house(self, change: Sequence[Any], position: int) -> Iterator[tuple[int, set[Cell]]]:
+    def _concerned_by_house(self, change: Sequence[Any], position: int) -> Iterable[int]:
+        """The accounts of which a change in the house can change cells."""
         if change[0] in OF_A_VENDOR:
             if change[0] == "reported" and not self.house.pays_by_service_month(position):
-                return
-            account_nos = self.reader.accounts_paid_by(change[1])
-        elif concerned := self.house.concerned(change):
-            account_nos = self.reader.accounts_of(concerned)
-        else:
-            return
-        for account_no in sorted(account_nos):
-            account = self.account(account_no, position + 1)
-            yield account_no, touched_by_change(account, self.house, change, position)
+                return ()
+            return self.reader.accounts_paid_by(change[1])
+        if change[0] == "recipe":
+            return () if change[2] is None else self.reader.all_accounts()
+        concerned = self.house.concerned(change)
+        return self.reader.accounts_of(concerned) if concerned else ()
 
     def book_of(self, payee: str) -> int:
         """The ledger account of a share's payee."""
@@ -350,12 +359,12 @@ def settle(
 
     ``only_lines``: nothing but lines came or left at the position, so that other items stand as they are.
     """
-    if only_lines and release_1.lines_are_items(account.facts):
+    if only_lines and rating.lines_are_items(account.facts):
         return _settle_lines(account, house, cell, position, book_of)
     before = account.posted.get(cell)
     if before is None and not account.fresh:
-        before = legs_of(release_1.rate(account.facts, house, cell, position - 1, {}), book_of)
-    items = release_1.rate(account.facts, house, cell, position, account.terms)
+        before = legs_of(rating.rate(account.facts, house, cell, position - 1, {}), book_of)
+    items = rating.rate(account.facts, house, cell, position, account.terms)
     after = account.posted[cell] = legs_of(items, book_of)
     legs = _difference(before, after) if before else [leg for leg in after if leg[AMOUNT]]
     legs.sort()
@@ -366,7 +375,7 @@ def _settle_lines(
     account: LedgerAccount, house: HouseFacts, cell: Cell, position: int, book_of: Callable[[str], int]
 ) -> list[LegFields]:
     """What came less what left, so that a cell in which very much stands already costs no more than what is new."""
-    came, left = release_1.moved(account.facts, house, cell, position, account.terms)
+    came, left = rating.moved(account.facts, house, cell, position, account.terms)
     legs = legs_of(came, book_of)
     legs = _difference(legs_of(left, book_of), legs) if left else [leg for leg in legs if leg[AMOUNT]]
     if account.fresh or cell in account.posted:
@@ -462,9 +471,13 @@ def _with_changes(
     return merged
 
 
+EVERY_ACCOUNT = "account"
+"""Whom another rating release concerns."""
+
+
 def _subjects(facts: Iterable[tuple[int, Sequence[Any]]]) -> set[str]:
     """Every agent that was ever named on the account and every vendor that may ever pay for it."""
-    subjects: set[str] = set()
+    subjects = {EVERY_ACCOUNT}
     for _, fact in facts:
         match fact[0]:
             case "aor":
@@ -486,6 +499,8 @@ def changes_by_subject(house: HouseFacts) -> dict[str, list[tuple[int, Sequence[
     for position, change in house.changes:
         if change[0] in OF_A_VENDOR and (change[0] != "reported" or house.pays_by_service_month(position)):
             found.setdefault(f"vendor:{change[1]}", []).append((position, change))
+        if change[0] == "recipe":
+            found.setdefault(EVERY_ACCOUNT, []).append((position, change))
         for agent in house.concerned(change):
             found.setdefault(f"agent:{agent}", []).append((position, change))
     return found

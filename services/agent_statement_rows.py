@@ -20,12 +20,11 @@ from typing import Any
 import orjson
 from psycopg import sql
 
-from domain import months
+from domain import months, rating
 from domain.account import AccountOpened
 from domain.adjustment import AdjustmentApproved, AdjustmentReversed
 from domain.message import Event, read_state
 from domain.plan import CHARGE_KINDS
-from domain.rating import release_1
 from domain.rating.facts import HOUSE_NO, AccountFacts, Cell, HouseFacts
 from domain.rating.facts import Line as FactLine
 from domain.rating.reasons import figure
@@ -162,7 +161,7 @@ class StatementRows:
                 stood = (stood for item in sorted(items) for stood in lines[item])
                 account.lines[cell[1:]] = [line for line, where in stood if where == cell[1:]]
             before, after = (
-                _by_item(release_1.rate(account, self.house, cell, known, caches.setdefault(known, {})))
+                _by_item(rating.rate(account, self.house, cell, known, caches.setdefault(known, {})))
                 for known in (position - 1, position)
             )
             account.lines[cell[1:]] = whole

@@ -18,7 +18,7 @@ from psycopg.rows import class_row
 
 from adapters.database import Database
 from adapters.projectors import PgFacts
-from domain import months
+from domain import months, rating
 from domain.house import FOLDS
 from domain.money import show
 from domain.payout import Earned
@@ -319,7 +319,7 @@ class Queries:
             return self._why_moved(entry)
         account = self.account_facts(entry.account_no)
         before, after = (
-            release_1.rate(account, self.house, entry.cell, known, {}) for known in (entry.position - 1, entry.position)
+            rating.rate(account, self.house, entry.cell, known, {}) for known in (entry.position - 1, entry.position)
         )
         explained = self.explanation(entry, before, after)
         return Explained(

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from adapters.memory import MemoryBook, MemoryLog
-from domain import months
+from domain import months, rating
 from domain.adjustment import AdjustmentApproved, AdjustmentReversed
 from domain.calendar import DayOpened
 from domain.log import CommandResult
@@ -224,7 +224,7 @@ class Simulation:
 
     def _why(self, cell: Cell, position: int, leg: Leg, payee: str) -> tuple[str, str]:
         account, house = self.book.ledger.accounts[cell.account_no].facts, self.book.ledger.house
-        before, after = (release_1.rate(account, house, cell, known, {}) for known in (position - 1, position))
+        before, after = (rating.rate(account, house, cell, known, {}) for known in (position - 1, position))
         payee = release_1.SUSPENSE if leg.role == release_1.SUSPENSE_ROLE else payee
         explained = explain(before, after, (leg.item_no, leg.item_line, leg.role, payee), cell.currency)
         return (explained.item, explained.words) if explained else ("", "")
@@ -347,7 +347,7 @@ class Simulation:
                 continue
             cell = Cell(account_no, months.number_of(on), kind, currency)
             account = self.book.ledger.accounts[account_no].facts
-            for item in release_1.rate(account, house, cell, position, {}):
+            for item in rating.rate(account, house, cell, position, {}):
                 shown = [share.payee for share in item.shares if share.payee != release_1.SUSPENSE]
                 shown += [zero.payee for zero in item.zeros if zero.payee in by_service]
                 for payee in shown:

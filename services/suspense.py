@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 
 from psycopg import sql
 
-from domain import months
+from domain import months, rating
 from domain.ids import alike
 from domain.line_move import ProposeLineMove
 from domain.message import Issued
@@ -113,7 +113,7 @@ class Desk:
         """Why items of a known account wait."""
         return {
             (item.item_no, item.line): zero.reason
-            for item in release_1.rate(account, self.queries.house, cell, self.known, {})
+            for item in rating.rate(account, self.queries.house, cell, self.known, {})
             for zero in item.zeros
             if zero.payee == release_1.SUSPENSE
         }

@@ -1,1 +1,45 @@
-"""Rating: a cell's facts and a recipe in, shares with reasons out. One module per release; old ones stay."""
+"""Rating: a cell's facts and a recipe in, shares with reasons out. One module per release; old ones stay.
+
+Which release rates is itself a fact of the house: what was promoted last, as known at the position that is asked for.
+So every posted figure can be rated again by the release that gave it.
+"""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from domain.rating import release_1
+from domain.rating.facts import AccountFacts, Cell, HouseFacts
+from domain.rating.release_1 import Item, TermsCache
+
+
+class Release(Protocol):
+    """What a module of a rating release gives; see ``release_1``."""
+
+    def rate(
+        self, account: AccountFacts, house: HouseFacts, cell: Cell, known: int, cache: TermsCache, /
+    ) -> tuple[Item, ...]: ...
+
+    def moved(
+        self, account: AccountFacts, house: HouseFacts, cell: Cell, position: int, cache: TermsCache, /
+    ) -> tuple[list[Item], list[Item]]: ...
+
+
+RELEASES: Mapping[int, Release] = {1: release_1}
+"""As far back as anything was ever posted by them: a release is added, never taken away."""
+
+
+def rate(account: AccountFacts, house: HouseFacts, cell: Cell, known: int, cache: TermsCache) -> tuple[Item, ...]:
+    """The items of a cell as known at a position, in order, by the release that was live there."""
+    return RELEASES[house.release_at(known)].rate(account, house, cell, known, cache)
+
+
+def moved(
+    account: AccountFacts, house: HouseFacts, cell: Cell, position: int, cache: TermsCache
+) -> tuple[list[Item], list[Item]]:
+    """The items that came into a cell at a position, and those that left it; where lines are items, and terms stay."""
+    return RELEASES[house.release_at(position)].moved(account, house, cell, position, cache)
+
+
+def lines_are_items(account: AccountFacts) -> bool:
+    """Whether every line is an item of its own, whatever lines are beside it: in suspense, and without services."""
+    return account.account_no < 0 or not account.services

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from domain import months
+from domain import months, rating
 from domain.money import show
 from domain.rating import release_1
 from domain.rating.attribution import commission_agents, nobody_here_is_paid
@@ -40,7 +40,7 @@ def _paid(account: AccountFacts, house: HouseFacts, known: int) -> set[tuple[str
     return {
         (share.payee, cell.month, cell.kind)
         for cell in account.cells(house, known)
-        for item in release_1.rate(account, house, cell, known, cache)
+        for item in rating.rate(account, house, cell, known, cache)
         for share in item.shares
         if share.amount_minor
     }
@@ -51,7 +51,7 @@ def _in_cells(account: AccountFacts, house: HouseFacts, known: int) -> Iterator[
     cells = set(account.cells(house, known))
     cells.update(_open_months(account, house, known))
     for cell in sorted(cells):
-        for item in release_1.rate(account, house, cell, known, cache):
+        for item in rating.rate(account, house, cell, known, cache):
             paid = {share.payee for share in item.shares if share.amount_minor}
             for zero in (*item.zeros, *_rounded_away(item)):
                 if zero.payee != release_1.SUSPENSE and (zero.payee not in paid or zero.payee == release_1.HOUSE):
@@ -95,7 +95,7 @@ def _waiting(account: AccountFacts, house: HouseFacts, known: int) -> Iterator[E
             continue
         first, reason = months.number_of(change.effective_on), _not_counted_yet(change)
         # a cell without items is there only because some plan, perhaps another account's, pays by the month
-        rated = (cell for cell in account.cells(house, known) if release_1.rate(account, house, cell, known, cache))
+        rated = (cell for cell in account.cells(house, known) if rating.rate(account, house, cell, known, cache))
         of_cells = {(cell.month, cell.kind, cell.currency) for cell in rated}
         reported = {month for _, month in _reported_by_payers(account, house, known)}
         reported -= {month for month, kind, _ in of_cells if kind == RECURRING}
@@ -121,7 +121,7 @@ def _unreported(account: AccountFacts, house: HouseFacts, known: int) -> Iterato
     named.update(s.month for s in account.suspects if s.position <= known < s.ended)
     cache: TermsCache = {}
     cells = (cell for cell in account.cells(house, known) if cell.kind == RECURRING)
-    rated = {cell.month for cell in cells if release_1.rate(account, house, cell, known, cache)}
+    rated = {cell.month for cell in cells if rating.rate(account, house, cell, known, cache)}
     services = [service for service in account.services.values() if service.service_no <= known]
     for vendor, month in _reported_by_payers(account, house, known):
         expected = not services or any(service.in_force(month, known) for service in services)

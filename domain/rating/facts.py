@@ -25,6 +25,9 @@ HOLD_NO = -3
 """The partition of what payouts hold, and of what was released of it."""
 NEVER = 2**62
 
+FIRST_RELEASE = 1
+"""The rating release of a house that has never promoted another one."""
+
 RECURRING, USAGE, ONE_TIME, SPIFF = range(4)
 
 FACTS: dict[str, str] = {
@@ -51,7 +54,9 @@ FACTS: dict[str, str] = {
     "agreement": "agent, plan, effective_on",
     "upline": "agent, upline or null, effective_on",
     "terminated": "agent, effective_on, evergreen",
-    "plan": "the published version as its event's body",
+    "plan": "the published or promoted version as its event's body",
+    "plan-ended": "plan, number: the version counts no more",
+    "recipe": "recipe_no, release or null where it stays, reprojection: what was promoted",
     "vendor": "vendor",
     "vendor-agreement": "vendor, effective_on, ended or resumed, evergreen: on the end commission is paid on",
     "products": "vendor, [[product, category]…]",
@@ -511,6 +516,8 @@ class PlanVersion:
     def __init__(self, position: int, body: dict[str, Any]) -> None:
         published = PlanVersionPublished.model_validate(body)
         self.position = position
+        self.ended = NEVER
+        """The position from which on it counts no more."""
         self.plan = published.plan
         self.number = published.plan_version
         self.applies_to = published.applies_to
@@ -529,6 +536,15 @@ class PlanVersion:
         return any(rule.pay.kind in by_month for rule in self.monthly) or any(
             override.pay.kind in by_month for override in self.overrides
         )
+
+
+class RecipeFrom(NamedTuple):
+    """What was promoted at a position: from there on values are made with it."""
+
+    position: int
+    recipe_no: int
+    release: int
+    reprojection: str
 
 
 class Agreement(NamedTuple):
@@ -599,6 +615,13 @@ class VendorAgreement(NamedTuple):
         return months.first_month_from(self.on) if self.ended else months.number_of(self.on)
 
 
+CHANGES = frozenset(
+    {"agreement", "upline", "terminated", "plan", "plan-ended", "recipe", "reported", "products", "vendor-agreement"}
+)
+"""Facts of the house that can change what was rated before; a recipe that keeps its release only names what was
+promoted with it."""
+
+
 @dataclass(slots=True)
 class HouseFacts:
     """What all accounts share, and which later events concern whom."""
@@ -619,6 +642,8 @@ class HouseFacts:
     on_plan: dict[str, set[str]] = field(default_factory=dict)
     by_service_month_since: int = NEVER
     """The first position at which a plan paid anything for a month in service."""
+    recipes: list[RecipeFrom] = field(default_factory=list)
+    """Every promotion, in order."""
 
     def pays_by_service_month(self, known: int) -> bool:
         """Whether anything is paid for a month in service, as known at a position."""
@@ -635,8 +660,19 @@ class HouseFacts:
     def learn(self, position: int, fact: Sequence[Any]) -> None:
         """Add one fact. Raises KeyError for a tag that rating does not know: stop, do not skip."""
         _HOUSE_FACTS[fact[0]](self, position, fact)
-        if fact[0] in ("agreement", "upline", "terminated", "plan", "reported", "products", "vendor-agreement"):
+        if fact[0] in CHANGES and not (fact[0] == "recipe" and fact[2] is None):
             self.changes.append((position, fact))
+
+    def recipe_at(self, known: int) -> RecipeFrom | None:
+        """What was promoted last, as known at a position."""
+        return next((recipe for recipe in reversed(self.recipes) if recipe.position <= known), None)
+
+    def release_at(self, known: int) -> int:
+        """The rating release that values are made with, as known at a position."""
+        if not self.recipes:
+            return FIRST_RELEASE
+        recipe = self.recipe_at(known)
+        return recipe.release if recipe else FIRST_RELEASE
 
     def ended_agreement(self, vendor: str, month: int, known: int) -> VendorAgreement | None:
         """The end without evergreen of the vendor's agreement that holds for the month."""
@@ -658,8 +694,9 @@ class HouseFacts:
 
     def concerned(self, fact: Sequence[Any]) -> set[str]:
         """The agents whose accounts a change can touch: themselves and everybody below."""
-        if fact[0] == "plan":
-            return self.with_downlines(self.on_plan.get(fact[1]["plan"], ()))
+        if fact[0] in ("plan", "plan-ended"):
+            plan = fact[1]["plan"] if fact[0] == "plan" else fact[1]
+            return self.with_downlines(self.on_plan.get(plan, ()))
         if fact[0] in ("agreement", "upline", "terminated"):
             return self.with_downlines([fact[1]])
         return set()
@@ -698,6 +735,19 @@ def _plan(house: HouseFacts, position: int, fact: Sequence[Any]) -> None:
         house.by_service_month_since = min(house.by_service_month_since, position)
 
 
+def _plan_ended(house: HouseFacts, position: int, fact: Sequence[Any]) -> None:
+    _, plan, number = fact
+    for version in house.plans[plan]:
+        if version.number == number and version.ended == NEVER:
+            version.ended = position
+
+
+def _recipe(house: HouseFacts, position: int, fact: Sequence[Any]) -> None:
+    _, recipe_no, release, reprojection = fact
+    stays = house.release_at(position)
+    house.recipes.append(RecipeFrom(position, recipe_no, stays if release is None else release, reprojection))
+
+
 def _vendor(house: HouseFacts, position: int, fact: Sequence[Any]) -> None:
     house.vendor_no[fact[1]] = position
 
@@ -727,6 +777,8 @@ _HOUSE_FACTS = {
     "upline": _upline,
     "terminated": _terminated,
     "plan": _plan,
+    "plan-ended": _plan_ended,
+    "recipe": _recipe,
     "vendor": _vendor,
     "vendor-agreement": _vendor_agreement,
     "products": _products,

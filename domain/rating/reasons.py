@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
+from domain import rating
 from domain.money import half_away, show
 from domain.rating import release_1
 from domain.rating.facts import AccountFacts, Cell, HouseFacts, Line
@@ -96,7 +97,7 @@ def waits_because(account: AccountFacts, house: HouseFacts, line: Line, known: i
     if account.account_no < 0:
         return line.because
     cell = Cell(account.account_no, *next(key for key, lines in account.lines.items() if line in lines))
-    for item in release_1.rate(account, house, cell, known, {}):
+    for item in rating.rate(account, house, cell, known, {}):
         if (item.item_no, item.line) == (line.statement_no, line.line):
             return next((zero.reason for zero in item.zeros if zero.payee == release_1.SUSPENSE), "")
     return ""

@@ -16,7 +16,7 @@ from psycopg import sql
 from adapters.bulk import Range, Task, Worker
 from adapters.database import Database
 from adapters.projectors import LEDGER
-from domain.rating import release_1
+from domain import rating
 from projections import ledger
 from tests.bench.book import Size, write
 from tests.bench.library import Library
@@ -104,17 +104,17 @@ class _Bench:
                     pass
             return float((process_time() - started) / lines * 1e6)
 
-        rated_by = {name: getattr(release_1, name) for name in ("rate", "moved")}
+        rated_by = {name: getattr(rating, name) for name in ("rate", "moved")}
         answers: dict[str, list[Any]] = {name: [] for name in rated_by}
 
         def post_with(instead: dict[str, Any]) -> float:
             for name, function in instead.items():
-                setattr(release_1, name, function)
+                setattr(rating, name, function)
             try:
                 return post()
             finally:
                 for name, function in rated_by.items():
-                    setattr(release_1, name, function)
+                    setattr(rating, name, function)
 
         def remembering(name: str) -> Any:
             def remembered(*given: Any) -> Any:

@@ -19,14 +19,13 @@ from adapters.database import Database
 from adapters.log import PostgresLog
 from adapters.memory import MemoryBook
 from adapters.projectors import Projectors
-from domain import months
+from domain import months, rating
 from domain.adjustment import AdjustmentApproved, AdjustmentReversed
 from domain.calendar import DayOpened
 from domain.log import NewEvent
 from domain.money import half_away
 from domain.payout import CommissionHeld, HeldCommissionReleased, PayoutProposed, PayoutReleased, PayoutReturned
 from domain.plan import Differential, Override, PercentOfMrc, Rule, Selector
-from domain.rating import release_1
 from domain.rating.expected import expected_zeros
 from domain.rating.facts import HOUSE_NO, NEVER, RECURRING, SPIFF, AccountFacts, Cell, HouseFacts
 from domain.rating.facts import Line as FactLine
@@ -209,7 +208,7 @@ class Auditor:
             ((cell, *leg[: ledger.AMOUNT]), leg[ledger.AMOUNT])
             for account_no, account in self.accounts.items()
             for cell in cells[account_no]
-            for leg in legs_of(release_1.rate(account, self.house, cell, known, {}), self.book_of)
+            for leg in legs_of(rating.rate(account, self.house, cell, known, {}), self.book_of)
         )
 
 
@@ -227,7 +226,7 @@ def every_item_sums_exactly(told: Told) -> None:
     auditor = Auditor(told).at_the_end()
     for account_no, account in auditor.accounts.items():
         for cell in {*account.cells(auditor.house, known), *every_service_cell(account_no)}:
-            for item in release_1.rate(account, auditor.house, cell, known, {}):
+            for item in rating.rate(account, auditor.house, cell, known, {}):
                 assert sum(share.amount_minor for share in item.shares) == item.total_minor
 
 
@@ -263,7 +262,7 @@ def _with_reversal(
     """The shares of a line, and of one that takes it back, by payee and role."""
     lines = account.lines[cell[1:]]
     lines.append(line._replace(position=known, statement_no=known, commission=-line.commission))
-    items = {item.item_no: item for item in release_1.rate(account, house, cell, known, {}) if item.line == line.line}
+    items = {item.item_no: item for item in rating.rate(account, house, cell, known, {}) if item.line == line.line}
     lines.pop()
     found = (items.get(no) for no in (line.statement_no, known))
     original, reversal = ({s[:2]: s.amount_minor for s in item.shares} if item else None for item in found)

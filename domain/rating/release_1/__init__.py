@@ -9,7 +9,7 @@ Every pay is linear in one base, so a plan's rules are first compiled to coeffic
 product and service in a season (months in which nothing dated begins or ends), and then multiplied.
 """
 
-from domain.rating.release_1.items import lines_are_items, moved, rate, waiting_for_service
+from domain.rating.release_1.items import moved, rate, waiting_for_service
 from domain.rating.release_1.shares import (
     HOUSE,
     HOUSE_ROLE,
@@ -34,7 +34,6 @@ __all__ = [
     "TermsCache",
     "Zero",
     "agent_payee",
-    "lines_are_items",
     "moved",
     "rate",
     "waiting_for_service",

@@ -47,11 +47,6 @@ def rate(account: AccountFacts, house: HouseFacts, cell: Cell, known: int, cache
     return _rate_with_services(account, house, cell, current, known, cache)
 
 
-def lines_are_items(account: AccountFacts) -> bool:
-    """Whether every line is an item of its own, whatever lines are beside it: in suspense, and without services."""
-    return account.account_no < 0 or not account.services
-
-
 def moved(
     account: AccountFacts, house: HouseFacts, cell: Cell, position: int, cache: TermsCache
 ) -> tuple[list[Item], list[Item]]:

@@ -374,7 +374,7 @@ def _plan_version(subject: _Subject, agent: str) -> tuple[PlanVersion | None, st
         return None, f"{agent} has no agreement in force in {MONTH}"
     found: PlanVersion | None = None
     for version in house.plans.get(agreement.plan, ()):
-        if version.position <= known and _applies(subject, version):
+        if version.position <= known < version.ended and _applies(subject, version):
             order = (version.applies_to.from_, version.number)
             if found is None or order > (found.applies_to.from_, found.number):
                 found = version
