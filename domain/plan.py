@@ -3,22 +3,24 @@
     (none) ── PlanVersionProposed ──▶ proposed ── PlanVersionPublished ──▶ published   (a second person publishes)
 
 Units: rates are exact factors of one; ``amount_minor`` in minor units of its currency. A version says whom it
-applies to. Of the rules that match an item the most specific one pays, and exactly one: service before account
-before product before category before charge kind before vendor before default (published order: RPM, example M02;
-OCA commission, example O02).
+applies to; of those that apply to an item the one with the latest ``from`` pays, and of these the highest number. Of
+its rules that match the item the most specific one pays, and exactly one: service before account before product before
+category before charge kind before vendor before default (published order: RPM, example M02; OCA commission, example
+O02).
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Any, Literal, assert_never
+from typing import Annotated, Any, ClassVar, Literal, assert_never
 
 from pydantic import AfterValidator, ConfigDict, Field
 
 from domain.ids import AccountId, CategoryId, PlanId, ProductId, ServiceId, Slug, VendorId, plan_stream
-from domain.message import Actor, Command, Context, Event, Model, Refused, Streams, last_event
+from domain.message import Actor, Command, Context, Event, Model, Refused, Streams, Upcasts, last_event, unchanged
 from domain.money import Currency, Minor, Rate
+from domain.months import number_of
 
 ChargeKind = Literal["recurring", "usage", "one-time", "spiff"]
 CHARGE_KINDS: tuple[ChargeKind, ...] = ("recurring", "usage", "one-time", "spiff")
@@ -56,7 +58,61 @@ class SignedOrRenewedFrom(Model):
     model_config = ConfigDict(validate_by_name=True, serialize_by_alias=True)
 
 
-AppliesTo = Annotated[ServiceMonthsFrom | SignedOrRenewedFrom, Field(discriminator="kind")]
+class FromRenewal(Model):
+    """Applies to services under a contract last renewed on ``from`` or later: to each when it renews."""
+
+    kind: Literal["from-renewal"]
+    from_: Annotated[date, Field(alias="from")]
+    model_config = ConfigDict(validate_by_name=True, serialize_by_alias=True)
+
+
+class Cohort(Model):
+    """Applies, from the month of ``from`` on, to services under a contract whose term began in the cohort.
+
+    The term is the one in force in the service month: the last signing or renewal, on ``cohort_from`` or later and
+    before ``cohort_until``, which is the first day no longer in the cohort.
+    """
+
+    kind: Literal["cohort"]
+    contracts: Literal["signed", "renewed", "signed-or-renewed"] = "signed-or-renewed"
+    cohort_from: date
+    cohort_until: date | None = None
+    from_: Annotated[date, Field(alias="from")]
+    model_config = ConfigDict(validate_by_name=True, serialize_by_alias=True)
+
+
+class AsContractsExpire(Model):
+    """Applies to services under each contract, from the month of ``from`` on, once the term before ``from`` is over.
+
+    That term ends when it expires, or when the contract is renewed if that is earlier. A contract signed on ``from``
+    or later, and one without a fixed term, has none that would have to end first.
+    """
+
+    kind: Literal["as-contracts-expire"]
+    from_: Annotated[date, Field(alias="from")]
+    model_config = ConfigDict(validate_by_name=True, serialize_by_alias=True)
+
+
+class Retroactive(Model):
+    """Applies to every service month from the month of ``from`` to before that of ``until``, also to months paid."""
+
+    kind: Literal["retroactive"]
+    from_: Annotated[date, Field(alias="from")]
+    until: date | None = None
+    model_config = ConfigDict(validate_by_name=True, serialize_by_alias=True)
+
+
+AppliesTo = Annotated[
+    ServiceMonthsFrom | SignedOrRenewedFrom | FromRenewal | Cohort | AsContractsExpire | Retroactive,
+    Field(discriminator="kind"),
+]
+
+End = Literal["contract-term", "agent-agreement", "vendor-agreement"]
+"""What commission may end with: the term of the item's contract, the house's agreement with the agent, the vendor's
+with the house."""
+
+Reversals = Literal["schedule-that-paid", "schedule-of-today"]
+"""Which version rates a negative line: that of its service month, or that of the month in which it was reported."""
 
 
 class Selector(Model):
@@ -188,25 +244,35 @@ class Override(Model):
     funded_by: Literal["house", "agent"] = "house"
 
 
+class PlanVersionBody(Model):
+    """All that a version says."""
+
+    plan: PlanId
+    plan_version: int
+    applies_to: AppliesTo
+    rules: tuple[Rule, ...]
+    overrides: tuple[Override, ...]
+    ends_with: tuple[End, ...] = ()
+    """Commission ends with these, whatever evergreen the end itself grants; with none of them, it is evergreen."""
+    reversals: Reversals = "schedule-that-paid"
+    """Holds for the negative lines that are reported in months to which this version applies."""
+    because: str = ""
+    proposed_by: Actor
+
+
 # -- events
 
 
-class PlanVersionProposed(Event, topic="plan.version_proposed"):
-    plan: PlanId
-    plan_version: int
-    applies_to: AppliesTo
-    rules: tuple[Rule, ...]
-    overrides: tuple[Override, ...]
-    proposed_by: Actor
+class PlanVersionProposed(Event, PlanVersionBody, topic="plan.version_proposed", version=2):
+    """Version 2 knows what commission ends with, which schedule reversals use, and why there is a new version."""
+
+    upcasts: ClassVar[Upcasts] = {1: unchanged}
 
 
-class PlanVersionPublished(Event, topic="plan.version_published"):
-    plan: PlanId
-    plan_version: int
-    applies_to: AppliesTo
-    rules: tuple[Rule, ...]
-    overrides: tuple[Override, ...]
-    proposed_by: Actor
+class PlanVersionPublished(Event, PlanVersionBody, topic="plan.version_published", version=2):
+    """Version 2 knows what that of ``PlanVersionProposed`` knows."""
+
+    upcasts: ClassVar[Upcasts] = {1: unchanged}
 
 
 class PlanVersionWithdrawn(Event, topic="plan.version_withdrawn"):
@@ -215,6 +281,12 @@ class PlanVersionWithdrawn(Event, topic="plan.version_withdrawn"):
 
 
 PlanEvent = PlanVersionProposed | PlanVersionPublished | PlanVersionWithdrawn
+
+
+def body_of(event: PlanVersionProposed | PlanVersionPublished) -> PlanVersionBody:
+    """The version that an event is about, without the event's own date."""
+    return PlanVersionBody(**{name: getattr(event, name) for name in PlanVersionBody.model_fields})
+
 
 # -- commands
 
@@ -225,6 +297,9 @@ class ProposePlanVersion(Command, do="propose_plan_version"):
     applies_to: AppliesTo = ServiceMonthsFrom()
     rules: Annotated[tuple[Rule, ...], Field(max_length=500)] = ()
     overrides: Annotated[tuple[Override, ...], Field(max_length=200)] = ()
+    ends_with: Annotated[tuple[End, ...], Field(max_length=3)] = ()
+    reversals: Reversals = "schedule-that-paid"
+    because: Annotated[str, Field(max_length=500)] = ""
     effective_on: date | None = None
 
     def streams(self, known: Mapping[str, Any]) -> Streams:
@@ -276,6 +351,10 @@ class RuleNeverApplies(Refused):
     """A rule that no item can meet is a mistake: a SPIFF has charge kind spiff, a month in service recurring."""
 
 
+class PeriodEmpty(Refused):
+    """A cohort, and the months of a retroactive version, end after they begin."""
+
+
 class PlanVersionNotProposed(Refused):
     """Only a proposed version can be published."""
 
@@ -321,6 +400,7 @@ def decide(plan: Plan, command: PlanCommand, context: Context) -> list[PlanEvent
                 raise PlanVersionOutOfOrder(f"{version} cannot be proposed; the next version is {expected}")
             if command.plan_version in plan.proposed:
                 raise PlanVersionAlreadyProposed(f"{version} waits for approval; publish or withdraw it first")
+            _check_period(version, command.applies_to)
             _check_unambiguous(version, command)
             _check_applicable(version, command)
             return [
@@ -330,6 +410,9 @@ def decide(plan: Plan, command: PlanCommand, context: Context) -> list[PlanEvent
                     applies_to=command.applies_to,
                     rules=command.rules,
                     overrides=command.overrides,
+                    ends_with=command.ends_with,
+                    reversals=command.reversals,
+                    because=command.because,
                     proposed_by=context.actor,
                     effective_on=effective_on,
                 )
@@ -339,17 +422,7 @@ def decide(plan: Plan, command: PlanCommand, context: Context) -> list[PlanEvent
                 raise PlanVersionAlreadyPublished(f"{version} is published already")
             proposed = _proposed(plan, command.plan_version, version)
             context.require_second_person(proposed.proposed_by, version)
-            return [
-                PlanVersionPublished(
-                    plan=proposed.plan,
-                    plan_version=proposed.plan_version,
-                    applies_to=proposed.applies_to,
-                    rules=proposed.rules,
-                    overrides=proposed.overrides,
-                    proposed_by=proposed.proposed_by,
-                    effective_on=effective_on,
-                )
-            ]
+            return [PlanVersionPublished(**dict(body_of(proposed)), effective_on=effective_on)]
         case WithdrawPlanVersion():
             if command.plan_version in plan.published:
                 raise PlanVersionAlreadyPublished(f"{version} is published already")
@@ -370,6 +443,18 @@ def _proposed(plan: Plan, number: int, version: str) -> PlanVersionProposed:
 def pays_once(pay: PercentOfCommission | PercentOfMrc | MultipleOfMrcOnce | Flat) -> bool:
     """Whether the pay is a SPIFF, earned once at activation, rather than earned month by month."""
     return isinstance(pay, MultipleOfMrcOnce) or (isinstance(pay, Flat) and pay.every == "once")
+
+
+def _check_period(version: str, applies_to: AppliesTo) -> None:
+    match applies_to:
+        case Cohort(cohort_from=first, cohort_until=until) if until is not None and until <= first:
+            raise PeriodEmpty(f"{version}: its cohort ends on {until}, and begins on {first}; let it end later")
+        case Retroactive(from_=first, until=until) if until is not None and number_of(until) <= number_of(first):
+            raise PeriodEmpty(
+                f"{version}: it applies to no month from {first} to before {until}; let until be in a later month"
+            )
+        case _:
+            pass
 
 
 def _check_applicable(version: str, command: ProposePlanVersion) -> None:

@@ -8,8 +8,12 @@ from domain.money import plain
 from domain.plan import (
     ORIGIN,
     AppliesTo,
+    AsContractsExpire,
+    Cohort,
     Differential,
+    End,
     Flat,
+    FromRenewal,
     MultipleOfMrcOnce,
     Override,
     OverridePay,
@@ -23,6 +27,7 @@ from domain.plan import (
     PlanVersionProposed,
     PlanVersionPublished,
     PlanVersionWithdrawn,
+    Retroactive,
     Rule,
     Selector,
     ServiceMonthsFrom,
@@ -47,21 +52,49 @@ def tell(event: PlanEvent, to: Writer) -> None:
             assert_never(event)
     terms = [_rule(rule) for rule in event.rules] + [_override(override) for override in event.overrides]
     says = listed(terms, "rule", "; ") if terms else "it pays nothing"
+    because = f" because {event.because}" if event.because else ""
+    version = f"Version {event.plan_version} of plan {event.plan} was {done}{because}"
     to.tell(
-        f"Version {event.plan_version} of plan {event.plan} was {done}, {_applies_to(event.applies_to)}: {says}.",
-        plan_stream(event.plan),
+        f"{version}, {_applies_to(event.applies_to)}: {says}{_ends(event)}{_reversals(event)}.", plan_stream(event.plan)
     )
 
 
 def _applies_to(applies: AppliesTo) -> str:
+    since = months.text(months.number_of(applies.from_))
     match applies:
         case ServiceMonthsFrom():
-            since = months.text(months.number_of(applies.from_))
             return "for every service month" if applies.from_ == ORIGIN else f"for service months from {since}"
         case SignedOrRenewedFrom():
             return f"for services of contracts signed or last renewed from {applies.from_}"
+        case FromRenewal():
+            return f"for services of contracts last renewed from {applies.from_}, of each when it renews"
+        case Cohort():
+            how = applies.contracts.replace("-", " ")
+            until = f" to before {applies.cohort_until}" if applies.cohort_until else ""
+            return f"for services of contracts {how} from {applies.cohort_from}{until}, in service months from {since}"
+        case AsContractsExpire():
+            return f"for services of each contract as its term expires or is renewed, in service months from {since}"
+        case Retroactive():
+            until = f" to before {months.text(months.number_of(applies.until))}" if applies.until else ""
+            return f"for service months from {since}{until}, also such as were paid"
         case _:
             assert_never(applies)
+
+
+_ENDS: dict[End, str] = {
+    "contract-term": "the contract's term",
+    "agent-agreement": "the agent's agreement",
+    "vendor-agreement": "the vendor's agreement",
+}
+
+
+def _ends(event: PlanVersionProposed | PlanVersionPublished) -> str:
+    return f"; commission ends with {and_(_ENDS[end] for end in event.ends_with)}" if event.ends_with else ""
+
+
+def _reversals(event: PlanVersionProposed | PlanVersionPublished) -> str:
+    today = event.reversals == "schedule-of-today"
+    return "; reversals reported in its months use it, whatever paid" if today else ""
 
 
 def _rule(rule: Rule) -> str:

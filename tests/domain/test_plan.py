@@ -7,18 +7,23 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from domain.message import Actor, SelfApproved
+from domain.message import Actor, SelfApproved, read_event
 from domain.plan import (
+    AppliesTo,
     ChargeKind,
+    Cohort,
     Flat,
+    FromRenewal,
     MultipleOfMrcOnce,
     Override,
     OverridePercentOfCommission,
     Pay,
     PercentOfCommission,
     PercentOfMrc,
+    PeriodEmpty,
     PlanVersionAlreadyProposed,
     PlanVersionAlreadyPublished,
+    PlanVersionBody,
     PlanVersionNotProposed,
     PlanVersionOutOfOrder,
     PlanVersionProposed,
@@ -26,12 +31,14 @@ from domain.plan import (
     PlanVersionWithdrawn,
     ProposePlanVersion,
     PublishPlanVersion,
+    Retroactive,
     Rule,
     RuleNeverApplies,
     RulesAmbiguous,
     Selector,
     ServiceMonthsFrom,
     WithdrawPlanVersion,
+    body_of,
     pays_once,
 )
 from tests.spec import ANN, BOB, DAY, given, said
@@ -70,6 +77,65 @@ def test_a_version_is_proposed_by_one_person_and_published_by_another() -> None:
     given().when(command).then(PlanVersionProposed(**content, effective_on=DAY)).when(publish(), by=BOB).then(
         PlanVersionPublished(**content, effective_on=DAY)
     )
+
+
+EVERY_FIELD: dict[str, Any] = {
+    "plan": "standard",
+    "plan_version": 1,
+    "applies_to": FromRenewal(kind="from-renewal", from_=date(2026, 4, 1)),
+    "rules": (RESIDUAL,),
+    "overrides": (UPLINE,),
+    "ends_with": ("contract-term", "agent-agreement"),
+    "reversals": "schedule-of-today",
+    "because": "the vendor drops evergreen",
+}
+
+
+def test_a_version_is_published_as_it_was_proposed_with_all_that_it_says() -> None:
+    house = given(ProposePlanVersion(**EVERY_FIELD))
+    (published,) = house.when(publish(), by=BOB).events
+    assert isinstance(published, PlanVersionPublished)
+    assert body_of(published) == PlanVersionBody(**EVERY_FIELD, proposed_by=Actor(subject=ANN))
+
+
+def test_a_version_that_was_stored_before_is_evergreen_and_reverses_by_the_schedule_that_paid() -> None:
+    stored = PlanVersionPublished(**EVERY_FIELD, proposed_by=Actor(subject=ANN), effective_on=DAY)
+    body = stored.model_dump(mode="json", exclude={"ends_with", "reversals", "because"})
+    read = read_event(PlanVersionPublished.topic, 1, body)
+    assert isinstance(read, PlanVersionPublished)
+    assert (read.ends_with, read.reversals, read.because) == ((), "schedule-that-paid", "")
+
+
+def cohort(until: date | None) -> Cohort:
+    return Cohort(kind="cohort", cohort_from=date(2026, 1, 1), cohort_until=until, from_=date(2026, 6, 1))
+
+
+def retroactive(until: date | None) -> Retroactive:
+    return Retroactive(kind="retroactive", from_=date(2025, 10, 15), until=until)
+
+
+@pytest.mark.parametrize(
+    ("applies_to", "why"),
+    [
+        (cohort(date(2026, 1, 1)), "its cohort ends on 2026-01-01, and begins on 2026-01-01; let it end later"),
+        (cohort(date(2025, 12, 1)), "its cohort ends on 2025-12-01, and begins on 2026-01-01; let it end later"),
+        (
+            retroactive(date(2025, 10, 31)),
+            "it applies to no month from 2025-10-15 to before 2025-10-31; let until be in a later month",
+        ),
+    ],
+)
+def test_a_period_without_a_day_or_a_month_is_refused(applies_to: AppliesTo, why: str) -> None:
+    command = ProposePlanVersion(plan="standard", applies_to=applies_to, rules=(RESIDUAL,))
+    given().when(command).then_refused(PeriodEmpty, f"version 1 of plan standard: {why}")
+
+
+@pytest.mark.parametrize(
+    "applies_to", [cohort(date(2026, 1, 2)), cohort(None), retroactive(date(2025, 11, 1)), retroactive(None)]
+)
+def test_a_period_of_a_day_a_month_or_without_an_end_is_not(applies_to: AppliesTo) -> None:
+    command = ProposePlanVersion(plan="standard", applies_to=applies_to, rules=(RESIDUAL,))
+    assert given().when(command).refusal is None
 
 
 def test_versions_are_numbered_in_order() -> None:

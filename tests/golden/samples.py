@@ -65,6 +65,9 @@ PLAN: dict[str, Any] = {
         p.Override(rule=f"override-{n}", when=EVERYTHING, level=n + 1, pay=pay, funded_by="agent")
         for n, pay in enumerate(OVERRIDES)
     ),
+    "ends_with": ("contract-term", "agent-agreement", "vendor-agreement"),
+    "reversals": "schedule-of-today",
+    "because": "the vendor cut renewals by two points",
     "proposed_by": ANN,
 }
 LINE = v.StatementLine(
@@ -454,8 +457,14 @@ EVENTS: tuple[Event, ...] = (
     payout.PayoutSettled(**PAYOUT, effective_on=ON),
     payout.PayoutReturned(**PAYOUT, returned_because="account closed", was_settled=True, effective_on=ON),
     p.PlanVersionProposed(
-        **PLAN, applies_to=p.SignedOrRenewedFrom(kind="signed-or-renewed-from", from_=ON), effective_on=ON
+        **PLAN,
+        applies_to=p.Cohort(
+            kind="cohort", contracts="renewed", cohort_from=ON, cohort_until=date(2027, 1, 1), from_=ON
+        ),
+        effective_on=ON,
     ),
-    p.PlanVersionPublished(**PLAN, applies_to=p.ServiceMonthsFrom(from_=ON), effective_on=ON),
+    p.PlanVersionPublished(
+        **PLAN, applies_to=p.Retroactive(kind="retroactive", from_=ON, until=date(2027, 1, 1)), effective_on=ON
+    ),
     p.PlanVersionWithdrawn(plan="standard", plan_version=2, effective_on=ON),
 )

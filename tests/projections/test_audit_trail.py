@@ -556,6 +556,62 @@ def test_a_plan_version_says_what_it_pays_and_whom_it_applies_to() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("applies_to", "whom"),
+    [
+        (
+            {"kind": "from-renewal", "from": "2026-03-15"},
+            "for services of contracts last renewed from 2026-03-15, of each when it renews",
+        ),
+        (
+            {"kind": "cohort", "cohort_from": "2026-01-01", "from": "2026-06-01"},
+            "for services of contracts signed or renewed from 2026-01-01, in service months from 2026-06",
+        ),
+        (
+            {
+                "kind": "cohort",
+                "contracts": "renewed",
+                "cohort_from": "2026-01-01",
+                "cohort_until": "2026-04-15",
+                "from": "2026-06-01",
+            },
+            "for services of contracts renewed from 2026-01-01 to before 2026-04-15, in service months from 2026-06",
+        ),
+        (
+            {"kind": "as-contracts-expire", "from": "2026-06-01"},
+            "for services of each contract as its term expires or is renewed, in service months from 2026-06",
+        ),
+        (
+            {"kind": "retroactive", "from": "2025-10-01", "until": "2026-01-01"},
+            "for service months from 2025-10 to before 2026-01, also such as were paid",
+        ),
+        (
+            {"kind": "retroactive", "from": "2025-10-01"},
+            "for service months from 2025-10, also such as were paid",
+        ),
+    ],
+)
+def test_a_plan_version_says_whom_it_reaches(applies_to: dict[str, str], whom: str) -> None:
+    house = given(ProposePlanVersion.model_validate({"plan": "p", "applies_to": applies_to}))
+    assert told(house, "plan:p") == [f"Version 1 of plan p was proposed, {whom}: it pays nothing."]
+
+
+def test_a_plan_version_says_why_it_is_there_what_commission_ends_with_and_what_reversals_use() -> None:
+    house = given(
+        ProposePlanVersion(
+            plan="p",
+            ends_with=("contract-term", "vendor-agreement"),
+            reversals="schedule-of-today",
+            because="lumen drops evergreen",
+        )
+    )
+    assert told(house, "plan:p") == [
+        "Version 1 of plan p was proposed because lumen drops evergreen, for every service month: it pays nothing; "
+        "commission ends with the contract's term and the vendor's agreement; "
+        "reversals reported in its months use it, whatever paid."
+    ]
+
+
 def test_a_long_plan_counts_the_rules_that_it_does_not_list() -> None:
     rules = tuple(
         Rule(rule=f"r{n}", when=Selector(account=f"A-{n}"), pay=Flat(kind="flat", amount_minor=n)) for n in range(12)
