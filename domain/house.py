@@ -19,6 +19,7 @@ from domain import (
     payout,
     plan,
     receipt,
+    recipe,
     succession,
     suspense,
     vendor,
@@ -32,6 +33,7 @@ HouseEvent = (
     | vendor.VendorEvent
     | agent.AgentEvent
     | plan.PlanEvent
+    | recipe.RecipeEvent
     | customer.CustomerEvent
     | account.AccountEvent
     | agency.AgencyEvent
@@ -53,6 +55,7 @@ FOLDS: Mapping[str, tuple[Any, Any]] = {
     "vendor": (vendor.EMPTY, vendor.evolve),
     "agent": (agent.EMPTY, agent.evolve),
     "plan": (plan.EMPTY, plan.evolve),
+    "recipe": (recipe.EMPTY, recipe.evolve),
     "customer": (customer.EMPTY, customer.evolve),
     "account": (account.EMPTY, account.evolve),
     "agency": (agency.EMPTY, agency.evolve),
@@ -106,6 +109,8 @@ def _decide_stream(stream: StreamId, command: Command, context: Context) -> list
             return list(succession.decide_account(state, command, context))
         case "vendor-statement" if isinstance(command, receipt.MatchReceipt):
             return list(receipt.decide_statement(state, key.partition(":")[2], command, context))
+        case "plan" if isinstance(command, recipe.PromoteReprojection):
+            return list(recipe.decide_plan(key, state, command, context))
         case "pay-run":
             return list(payout.decide_run(state, command, context))  # type: ignore[arg-type]
         case "payouts":
@@ -120,6 +125,7 @@ _MODULES: Mapping[str, Any] = {
     "vendor": vendor,
     "agent": agent,
     "plan": plan,
+    "recipe": recipe,
     "customer": customer,
     "letter": letter,
     "account": account,

@@ -32,10 +32,12 @@ ReceiptId = Key
 LetterId = Key
 PayRunId = Key
 AdjustmentId = Key
+ReprojectionId = Slug
 CommandId = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^\S+$")]
 StreamId = str
 
 CALENDAR: StreamId = "calendar:house"
+RECIPE: StreamId = "recipe:house"
 
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")

@@ -26,9 +26,10 @@ from typing import Annotated, Any, ClassVar, Literal, assert_never
 from pydantic import Field
 
 from domain.agent import Agent
-from domain.ids import AgentId, Because, PayRunId, agent_stream, pay_run_stream, payouts_stream
+from domain.ids import RECIPE, AgentId, Because, PayRunId, agent_stream, pay_run_stream, payouts_stream
 from domain.message import Actor, Command, Context, Event, Model, Refused, Streams, Upcasts, last_event, unchanged
 from domain.money import Currency, half_away, show
+from domain.recipe import Recipe
 
 
 class Earned(Model):
@@ -70,16 +71,17 @@ class CarriedLine(Model):
 # -- events
 
 
-class PayRunProposed(Event, topic="pay_run.proposed", version=2):
-    """``as_known_at``: the ledger position that the figures were taken from.
+class PayRunProposed(Event, topic="pay_run.proposed", version=3):
+    """``as_known_at``: the ledger position that the figures were taken from; ``recipe_no``: the recipe live there.
 
-    Version 2 knows balances that are carried because the agent is suspended, and what payouts hold.
+    Version 2 knows balances that are carried because the agent is suspended, and what payouts hold; version 3 recipes.
     """
 
-    upcasts: ClassVar[Upcasts] = {1: unchanged}
+    upcasts: ClassVar[Upcasts] = {1: unchanged, 2: unchanged}
 
     pay_run: PayRunId
     as_known_at: int
+    recipe_no: int = 0
     payouts: tuple[PayoutLine, ...]
     carried: tuple[CarriedLine, ...]
     proposed_by: Actor
@@ -182,7 +184,9 @@ PayoutEvent = (
 
 
 class ProposePayRun(Command, do="propose_pay_run"):
-    """``figures``, ``as_known_at`` and ``ledger_position`` are read from the ledger when the command is handled."""
+    """``figures``, with the position and the recipe that they are of and the position of the ledger, are read from the
+    ledger when the command is handled.
+    """
 
     pay_run: PayRunId
     agents: Annotated[tuple[AgentId, ...], Field(max_length=100_000)] = ()
@@ -190,13 +194,14 @@ class ProposePayRun(Command, do="propose_pay_run"):
     figures: tuple[Earned, ...] | None = None
     as_known_at: int | None = None
     ledger_position: int | None = None
+    recipe_no: int | None = None
     effective_on: date | None = None
 
     def streams(self, known: Mapping[str, Any]) -> Streams:
         agents = [earned.agent for earned in self.figures or ()]
         return Streams(
             (pay_run_stream(self.pay_run), *sorted({payouts_stream(a) for a in agents})),
-            tuple(sorted({agent_stream(a) for a in agents})),
+            (RECIPE, *sorted({agent_stream(a) for a in agents})),
         )
 
 
@@ -205,7 +210,7 @@ class ApprovePayRun(Command, do="approve_pay_run"):
     effective_on: date | None = None
 
     def streams(self, known: Mapping[str, Any]) -> Streams:
-        return Streams((pay_run_stream(self.pay_run),))
+        return Streams((pay_run_stream(self.pay_run),), (RECIPE,))
 
     def cause(self, versions: Mapping[str, int], known: Mapping[str, Any]) -> str | None:
         return last_event(pay_run_stream(self.pay_run), versions)
@@ -240,7 +245,7 @@ class ReleasePayRun(Command, do="release_pay_run"):
     def streams(self, known: Mapping[str, Any]) -> Streams:
         agents = _paid_in(self.pay_run, known)
         writes, _ = _run_and_payouts(self.pay_run, known)
-        return Streams(writes, tuple(agent_stream(agent) for agent in agents))
+        return Streams(writes, (RECIPE, *(agent_stream(agent) for agent in agents)))
 
     def cause(self, versions: Mapping[str, int], known: Mapping[str, Any]) -> str | None:
         return last_event(pay_run_stream(self.pay_run), versions)
@@ -319,6 +324,10 @@ class FigureGivenTwice(Refused):
 
 class LedgerBehind(Refused):
     """Figures are taken from a ledger that has reached their position."""
+
+
+class FiguresOfAnotherRecipe(Refused):
+    """What is paid was figured with the recipe that is live: a promotion in between moves what agents have earned."""
 
 
 class EarlierProposalOpen(Refused):
@@ -472,6 +481,7 @@ def decide_run(run: PayRun, command: PayRunCommand, context: Context) -> list[Pa
             if run.status != "proposed":
                 raise PayRunNotProposed(f"pay run {command.pay_run} is {run.status} already")
             context.require_second_person(run.proposed.proposed_by, f"pay run {command.pay_run}")
+            _require_live_recipe(run.proposed, context)
             return [PayRunApproved(pay_run=command.pay_run, approved_by=context.actor, effective_on=effective_on)]
         case WithdrawPayRun():
             _still_open(run, command.pay_run)
@@ -480,6 +490,7 @@ def decide_run(run: PayRun, command: PayRunCommand, context: Context) -> list[Pa
             _still_open(run, command.pay_run)
             if run.status != "approved":
                 raise PayRunNotApproved(f"pay run {command.pay_run} is not approved; let a second person approve it")
+            _require_live_recipe(run.proposed, context)
             return [PayRunReleased(pay_run=command.pay_run, effective_on=effective_on)]
         case SettlePayout():
             return []
@@ -534,6 +545,12 @@ def _propose(run: PayRun, command: ProposePayRun, context: Context) -> PayRunPro
     position, reached = command.as_known_at or 0, command.ledger_position or 0
     if reached < position:
         raise LedgerBehind(f"the ledger is at position {reached}, behind {position}; let the projectors catch up")
+    recipe: Recipe = context.state(RECIPE)
+    if command.recipe_no not in (None, recipe.recipe_no):
+        raise FiguresOfAnotherRecipe(
+            f"reprojection {recipe.last_promoted} was promoted while the figures of pay run {command.pay_run} were "
+            "read; propose it again"
+        )
     payouts: list[PayoutLine] = []
     carried: list[CarriedLine] = []
     given: set[tuple[str, str]] = set()
@@ -550,11 +567,21 @@ def _propose(run: PayRun, command: ProposePayRun, context: Context) -> PayRunPro
     return PayRunProposed(
         pay_run=command.pay_run,
         as_known_at=position,
+        recipe_no=recipe.recipe_no,
         payouts=tuple(payouts),
         carried=tuple(carried),
         proposed_by=context.actor,
         effective_on=command.effective_on or context.today,
     )
+
+
+def _require_live_recipe(proposed: PayRunProposed, context: Context) -> None:
+    recipe: Recipe = context.state(RECIPE)
+    if recipe.recipe_no != proposed.recipe_no:
+        raise FiguresOfAnotherRecipe(
+            f"pay run {proposed.pay_run} took its figures at position {proposed.as_known_at}, before reprojection "
+            f"{recipe.last_promoted} was promoted; withdraw it and propose another"
+        )
 
 
 def _propose_for(agent: str, command: ProposePayRun, context: Context) -> list[PayoutProposed]:

@@ -1,6 +1,8 @@
 """A plan: the commission rules the house pays by, as data, in versions.
 
     (none) ── PlanVersionProposed ──▶ proposed ── PlanVersionPublished ──▶ published   (a second person publishes)
+                                         └── PlanVersionPromoted ──▶ published ── PlanVersionEnded ──▶ ended
+                                         (by the promotion of a reprojection; ended by the promotion that undoes it)
 
 Units: rates are exact factors of one; ``amount_minor`` in minor units of its currency. A version says whom it
 applies to; of those that apply to an item the one with the latest ``from`` pays, and of these the highest number. Of
@@ -17,7 +19,7 @@ from typing import Annotated, Any, ClassVar, Literal, assert_never
 
 from pydantic import AfterValidator, ConfigDict, Field
 
-from domain.ids import AccountId, CategoryId, PlanId, ProductId, ServiceId, Slug, VendorId, plan_stream
+from domain.ids import AccountId, CategoryId, PlanId, ProductId, ReprojectionId, ServiceId, Slug, VendorId, plan_stream
 from domain.message import Actor, Command, Context, Event, Model, Refused, Streams, Upcasts, last_event, unchanged
 from domain.money import Currency, Minor, Rate
 from domain.months import number_of
@@ -280,7 +282,23 @@ class PlanVersionWithdrawn(Event, topic="plan.version_withdrawn"):
     plan_version: int
 
 
-PlanEvent = PlanVersionProposed | PlanVersionPublished | PlanVersionWithdrawn
+class PlanVersionPromoted(Event, topic="plan.version_promoted"):
+    """The version counts from the position of the reprojection's promotion on, which says what it says."""
+
+    plan: PlanId
+    plan_version: int
+    reprojection: ReprojectionId
+
+
+class PlanVersionEnded(Event, topic="plan.version_ended"):
+    """The version counts no more: the promotion that brought it was undone by that of ``reprojection``."""
+
+    plan: PlanId
+    plan_version: int
+    reprojection: ReprojectionId
+
+
+PlanEvent = PlanVersionProposed | PlanVersionPublished | PlanVersionWithdrawn | PlanVersionPromoted | PlanVersionEnded
 
 
 def body_of(event: PlanVersionProposed | PlanVersionPublished) -> PlanVersionBody:
@@ -370,6 +388,8 @@ class PlanVersionAlreadyPublished(Refused):
 class Plan:
     proposed: Mapping[int, PlanVersionProposed] = field(default_factory=dict)
     published: frozenset[int] = frozenset()
+    ended: frozenset[int] = frozenset()
+    """Of the published ones those that count no more."""
 
 
 EMPTY = Plan()
@@ -379,8 +399,10 @@ def evolve(plan: Plan, event: PlanEvent) -> Plan:
     match event:
         case PlanVersionProposed():
             return replace(plan, proposed={**plan.proposed, event.plan_version: event})
-        case PlanVersionPublished():
+        case PlanVersionPublished() | PlanVersionPromoted():
             return replace(plan, published=plan.published | {event.plan_version})
+        case PlanVersionEnded():
+            return replace(plan, ended=plan.ended | {event.plan_version})
         case PlanVersionWithdrawn():
             return replace(plan, proposed={n: p for n, p in plan.proposed.items() if n != event.plan_version})
         case _:

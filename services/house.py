@@ -105,6 +105,7 @@ class House:
             update={
                 "as_known_at": position,
                 "ledger_position": queries.ledger_position(),
+                "recipe_no": queries.house.recipe_no_at(position),
                 "figures": tuple(queries.earned(position, issued.command.agents)),
             }
         )

@@ -76,7 +76,12 @@ class Simulation:
         position = self.book.position
         return issued.with_command(
             issued.command.model_copy(
-                update={"figures": tuple(figures), "as_known_at": position, "ledger_position": position}
+                update={
+                    "figures": tuple(figures),
+                    "as_known_at": position,
+                    "ledger_position": position,
+                    "recipe_no": self.book.ledger.house.recipe_no_at(position),
+                }
             )
         )
 

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from domain import months
-from domain.plan import Override, PlanVersionPublished, Rule, pays_once
+from domain.plan import Override, PlanVersionBody, Rule, pays_once
 
 HOUSE_NO = 0
 """The partition of facts that every account shares."""
@@ -54,7 +54,7 @@ FACTS: dict[str, str] = {
     "agreement": "agent, plan, effective_on",
     "upline": "agent, upline or null, effective_on",
     "terminated": "agent, effective_on, evergreen",
-    "plan": "the published or promoted version as its event's body",
+    "plan": "the version that was published or promoted, as its body",
     "plan-ended": "plan, number: the version counts no more",
     "recipe": "recipe_no, release or null where it stays, reprojection: what was promoted",
     "vendor": "vendor",
@@ -511,22 +511,22 @@ _ACCOUNT_FACTS = {
 
 
 class PlanVersion:
-    """A published plan version with its rules in order of precedence, most specific first."""
+    """A plan version that counts, with its rules in order of precedence, most specific first."""
 
     def __init__(self, position: int, body: dict[str, Any]) -> None:
-        published = PlanVersionPublished.model_validate(body)
+        said = PlanVersionBody.model_validate(body)
         self.position = position
         self.ended = NEVER
         """The position from which on it counts no more."""
-        self.plan = published.plan
-        self.number = published.plan_version
-        self.applies_to = published.applies_to
-        self.from_month = months.number_of(published.applies_to.from_)
-        by_precedence = sorted(published.rules, key=lambda rule: rule.when.specificity, reverse=True)
+        self.plan = said.plan
+        self.number = said.plan_version
+        self.applies_to = said.applies_to
+        self.from_month = months.number_of(said.applies_to.from_)
+        by_precedence = sorted(said.rules, key=lambda rule: rule.when.specificity, reverse=True)
         self.monthly: tuple[Rule, ...] = tuple(rule for rule in by_precedence if not pays_once(rule.pay))
         self.once: tuple[Rule, ...] = tuple(rule for rule in by_precedence if pays_once(rule.pay))
         self.overrides: tuple[Override, ...] = tuple(
-            sorted(published.overrides, key=lambda o: (o.when.specificity, o.level is not None), reverse=True)
+            sorted(said.overrides, key=lambda o: (o.when.specificity, o.level is not None), reverse=True)
         )
 
     @cached_property
@@ -666,6 +666,11 @@ class HouseFacts:
     def recipe_at(self, known: int) -> RecipeFrom | None:
         """What was promoted last, as known at a position."""
         return next((recipe for recipe in reversed(self.recipes) if recipe.position <= known), None)
+
+    def recipe_no_at(self, known: int) -> int:
+        """How many promotions there were, as known at a position."""
+        recipe = self.recipe_at(known)
+        return recipe.recipe_no if recipe else 0
 
     def release_at(self, known: int) -> int:
         """The rating release that values are made with, as known at a position."""

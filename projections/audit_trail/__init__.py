@@ -34,6 +34,7 @@ from domain.message import Actor, Envelope, Evidence, Recorded
 from domain.payout import PayoutEvent, PayRunEvent
 from domain.plan import ORIGIN, PlanEvent
 from domain.receipt import ReceiptEvent
+from domain.recipe import RecipeEvent
 from domain.succession import SuccessionEvent
 from domain.suspense import SuspenseEvent
 from domain.vendor import VendorEvent
@@ -51,6 +52,7 @@ from projections.audit_trail import (
     payout,
     plan,
     receipt,
+    recipe,
     succession,
     suspense,
     vendor,
@@ -164,6 +166,8 @@ def _tell(event: HouseEvent, to: Writer) -> None:
         agent.tell(event, to)
     elif isinstance(event, PlanEvent):
         plan.tell(event, to)
+    elif isinstance(event, RecipeEvent):
+        recipe.tell(event, to)
     else:
         _tell_money(event, to)
 

@@ -24,6 +24,8 @@ from domain.plan import (
     PercentOfDownlineShare,
     PercentOfMrc,
     PlanEvent,
+    PlanVersionEnded,
+    PlanVersionPromoted,
     PlanVersionProposed,
     PlanVersionPublished,
     PlanVersionWithdrawn,
@@ -45,6 +47,20 @@ def tell(event: PlanEvent, to: Writer) -> None:
         case PlanVersionWithdrawn():
             to.tell(
                 f"The proposed version {event.plan_version} of plan {event.plan} was withdrawn.",
+                plan_stream(event.plan),
+            )
+            return
+        case PlanVersionPromoted():
+            to.tell(
+                f"Version {event.plan_version} of plan {event.plan} counts since reprojection {event.reprojection} was "
+                "promoted.",
+                plan_stream(event.plan),
+            )
+            return
+        case PlanVersionEnded():
+            to.tell(
+                f"Version {event.plan_version} of plan {event.plan} counts no more since reprojection "
+                f"{event.reprojection} was promoted.",
                 plan_stream(event.plan),
             )
             return

@@ -21,6 +21,7 @@ from domain.message import Recorded
 from domain.payout import PayoutEvent, PayRunEvent
 from domain.plan import PlanEvent
 from domain.receipt import ReceiptEvent
+from domain.recipe import RecipeEvent
 from domain.succession import SuccessionEvent
 from domain.suspense import SuspenseEvent
 from domain.vendor import VendorEvent
@@ -102,7 +103,7 @@ DAYS = Table(
 __all__ = ["Found", "body", "holders", "name", "project", "resolve", "tables", "version"]
 
 name = "facts"
-version = 2
+version = 3
 tables = (FACTS, NAMES, ALIASES, AGENT_ACCOUNTS, PAYER_ACCOUNTS, DAYS)
 
 
@@ -117,7 +118,7 @@ def _learn(event: HouseEvent, to: Writer) -> None:
     """By aggregate: what rating learns from an event. A customer's deals and letters move no money themselves."""
     if isinstance(event, CustomerEvent | LetterEvent):
         return
-    if isinstance(event, CalendarEvent | VendorEvent | SuccessionEvent | PlanEvent | AgentEvent):
+    if isinstance(event, CalendarEvent | VendorEvent | SuccessionEvent | PlanEvent | RecipeEvent | AgentEvent):
         terms.learn(event, to)
     elif isinstance(event, AccountEvent | AgencyEvent | ContractEvent):
         accounts.learn(event, to)

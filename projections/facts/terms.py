@@ -1,6 +1,6 @@
 """What rating learns of the house's day, of vendors, plans and agents."""
 
-from typing import assert_never
+from typing import Any, assert_never
 
 from domain.agent import (
     AgentEvent,
@@ -11,20 +11,64 @@ from domain.agent import (
     AgreementSigned,
     UplineChanged,
 )
-from domain.calendar import CalendarEvent, DayOpened
-from domain.plan import PlanEvent, PlanVersionProposed, PlanVersionPublished, PlanVersionWithdrawn
+from domain.calendar import CalendarEvent
+from domain.plan import (
+    PlanEvent,
+    PlanVersionBody,
+    PlanVersionEnded,
+    PlanVersionPromoted,
+    PlanVersionProposed,
+    PlanVersionPublished,
+    PlanVersionWithdrawn,
+    body_of,
+)
 from domain.rating.facts import HOUSE_NO
+from domain.recipe import (
+    RecipeChange,
+    RecipeEvent,
+    RecipePromoted,
+    ReprojectionApproved,
+    ReprojectionDropped,
+    ReprojectionProposed,
+)
 from domain.succession import SuccessionAnnounced, SuccessionCompleted, SuccessionContinued, SuccessionEvent
 from domain.vendor import ProductsListed, VendorAgreementEnded, VendorAgreementResumed, VendorContracted, VendorEvent
 from projections.facts.writer import Writer
 from projections.projection import Row
 
 
-def learn(event: CalendarEvent | VendorEvent | SuccessionEvent | PlanEvent | AgentEvent, to: Writer) -> None:
+def recipe_facts(change: RecipeChange, recipe_no: int, reprojection: str) -> list[tuple[Any, ...]]:
+    """What the house learns when a change of its recipe is promoted; learned before that, what it would be."""
+    return [
+        *(("plan", _body(version)) for version in change.plan_versions),
+        *(("plan-ended", ref.plan, ref.plan_version) for ref in change.ended),
+        ("recipe", recipe_no, change.release, reprojection),
+    ]
+
+
+def _body(version: PlanVersionBody) -> dict[str, Any]:
+    return version.model_dump(mode="json", exclude_none=True)
+
+
+Terms = CalendarEvent | VendorEvent | SuccessionEvent | PlanEvent | RecipeEvent | AgentEvent
+
+
+def learn(event: Terms, to: Writer) -> None:
     """Write what the event teaches of the terms that all accounts share."""
+    if isinstance(event, CalendarEvent):
+        to.out.append(Row("facts_day", (to.position, event.effective_on)))
+    elif isinstance(event, VendorEvent | SuccessionEvent):
+        _learn_vendor(event, to)
+    elif isinstance(event, PlanEvent | RecipeEvent):
+        _learn_recipe(event, to)
+    elif isinstance(event, AgentEvent):
+        _learn_agent(event, to)
+    else:
+        assert_never(event)
+
+
+def _learn_vendor(event: VendorEvent | SuccessionEvent, to: Writer) -> None:
     match event:
-        case DayOpened():
-            to.out.append(Row("facts_day", (to.position, event.effective_on)))
         case VendorContracted():
             to.name(f"vendor:{event.vendor}", to.position)
             to.fact(HOUSE_NO, "vendor", event.vendor)
@@ -40,17 +84,27 @@ def learn(event: CalendarEvent | VendorEvent | SuccessionEvent | PlanEvent | Age
             to.fact(HOUSE_NO, "succession", event.vendor, event.successor)
         case SuccessionContinued() | SuccessionCompleted():
             pass
-        case PlanVersionPublished():
-            to.fact(HOUSE_NO, "plan", event.model_dump(mode="json", exclude_none=True))
-        case PlanVersionProposed() | PlanVersionWithdrawn() | AgentSuspended() | AgentReinstated():
-            pass  # a suspended agent earns on
-        case AgentRecruited() | AgreementSigned() | UplineChanged() | AgentTerminated():
-            _learn_agent(event, to)
         case _:
             assert_never(event)
 
 
-def _learn_agent(event: AgentRecruited | AgreementSigned | UplineChanged | AgentTerminated, to: Writer) -> None:
+def _learn_recipe(event: PlanEvent | RecipeEvent, to: Writer) -> None:
+    """What a promotion brings or ends it says itself, all of it at one position."""
+    match event:
+        case PlanVersionPublished():
+            to.fact(HOUSE_NO, "plan", _body(body_of(event)))
+        case RecipePromoted():
+            for fact in recipe_facts(event.change, event.recipe_no, event.reprojection):
+                to.fact(HOUSE_NO, *fact)
+        case PlanVersionProposed() | PlanVersionWithdrawn() | PlanVersionPromoted() | PlanVersionEnded():
+            pass
+        case ReprojectionProposed() | ReprojectionApproved() | ReprojectionDropped():
+            pass
+        case _:
+            assert_never(event)
+
+
+def _learn_agent(event: AgentEvent, to: Writer) -> None:
     on = event.effective_on.isoformat()
     match event:
         case AgentRecruited():
@@ -62,3 +116,7 @@ def _learn_agent(event: AgentRecruited | AgreementSigned | UplineChanged | Agent
             to.fact(HOUSE_NO, "upline", event.agent, event.upline, on)
         case AgentTerminated():
             to.fact(HOUSE_NO, "terminated", event.agent, on, event.evergreen)
+        case AgentSuspended() | AgentReinstated():
+            pass  # a suspended agent earns on
+        case _:
+            assert_never(event)

@@ -17,6 +17,7 @@ from domain import (
     line_move,
     payout,
     receipt,
+    recipe,
     succession,
     suspense,
     vendor,
@@ -70,6 +71,11 @@ PLAN: dict[str, Any] = {
     "because": "the vendor cut renewals by two points",
     "proposed_by": ANN,
 }
+RECIPE_CHANGE = recipe.RecipeChange(
+    release=2,
+    plan_versions=(p.PlanVersionBody(**PLAN, applies_to=p.AsContractsExpire(kind="as-contracts-expire", from_=ON)),),
+    ended=(recipe.PlanVersionRef(plan="upline", plan_version=3),),
+)
 LINE = v.StatementLine(
     line=7,
     account="00-42 17",
@@ -429,6 +435,7 @@ EVENTS: tuple[Event, ...] = (
     payout.PayRunProposed(
         pay_run="2026-01",
         as_known_at=1234567,
+        recipe_no=2,
         payouts=(
             payout.PayoutLine(
                 agent="harbor", currency="USD", earned_minor=18098, paid_minor=1000, **HOLD, amount_minor=14998
@@ -467,4 +474,34 @@ EVENTS: tuple[Event, ...] = (
         **PLAN, applies_to=p.Retroactive(kind="retroactive", from_=ON, until=date(2027, 1, 1)), effective_on=ON
     ),
     p.PlanVersionWithdrawn(plan="standard", plan_version=2, effective_on=ON),
+    p.PlanVersionPromoted(plan="standard", plan_version=2, reprojection="r-1", effective_on=ON),
+    p.PlanVersionEnded(plan="standard", plan_version=2, reprojection="r-2", effective_on=ON),
+    recipe.ReprojectionProposed(
+        reprojection="r-1",
+        recipe_no=1,
+        change=RECIPE_CHANGE,
+        undoes="r-0",
+        proposed_because="renewals pay two points less",
+        proposed_by=ANN,
+        effective_on=ON,
+    ),
+    recipe.ReprojectionApproved(
+        reprojection="r-1",
+        as_valued_at=1234567,
+        differences=(
+            recipe.Difference(currency="USD", gained_minor=250, lost_minor=-18098, house_minor=17848, accounts=3),
+        ),
+        approved_by=BOB,
+        effective_on=ON,
+    ),
+    recipe.ReprojectionDropped(reprojection="r-1", effective_on=ON),
+    recipe.RecipePromoted(
+        reprojection="r-1",
+        recipe_no=2,
+        change=RECIPE_CHANGE,
+        undoes="r-0",
+        proposed_by=ANN,
+        approved_by=BOB,
+        effective_on=ON,
+    ),
 )

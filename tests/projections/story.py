@@ -72,8 +72,16 @@ from domain.payout import (
     SettlePayout,
     WithdrawPayRun,
 )
-from domain.plan import ProposePlanVersion, WithdrawPlanVersion
+from domain.plan import PercentOfCommission, ProposePlanVersion, Retroactive, Rule, WithdrawPlanVersion
 from domain.receipt import MatchReceipt, MatchTo, ReceiveMoney
+from domain.recipe import (
+    ApproveReprojection,
+    DropReprojection,
+    PlanVersionRef,
+    PromoteReprojection,
+    ProposeReprojection,
+    UndoReprojection,
+)
 from domain.succession import (
     PLANNED_PER_EVENT,
     AnnounceSuccession,
@@ -258,6 +266,12 @@ def pay_run(name: str, as_known_at: int, earned: tuple[Earned, ...]) -> ProposeP
     return ProposePayRun(pay_run=name, figures=earned, as_known_at=as_known_at, ledger_position=as_known_at)
 
 
+def reprojection(name: str, *plan_versions: PlanVersionRef) -> ProposeReprojection:
+    return ProposeReprojection(
+        reprojection=name, plan_versions=plan_versions, proposed_because="the bulletin of April."
+    )
+
+
 PAYOUTS: tuple[Steps, ...] = (
     pay_run("2026-04", 44, figures(harbor=48000, keystone=-350, summit=0)),
     said(ApprovePayRun(pay_run="2026-04"), by=BOB),
@@ -372,6 +386,27 @@ REVISED: tuple[Steps, ...] = (
 """A cent more on each of the first 300 lines, and the last line withdrawn: 601 differences, in two events."""
 
 
+NEXT_RULES: tuple[Steps, ...] = (
+    ProposePlanVersion(
+        plan="standard",
+        plan_version=2,
+        applies_to=Retroactive(kind="retroactive", from_=date(2026, 3, 1)),
+        rules=(Rule(rule="residual", pay=PercentOfCommission(kind="percent-of-commission", rate=Decimal("0.7"))),),
+        because="the yearly target was missed.",
+    ),
+    reprojection("cut", PlanVersionRef(plan="standard", plan_version=2)),
+    said(ApproveReprojection(reprojection="cut"), by=BOB),
+    PromoteReprojection(reprojection="cut"),
+    UndoReprojection(reprojection="cut-undone", undoes="cut", proposed_because="the target was met after all."),
+    said(ApproveReprojection(reprojection="cut-undone"), by=BOB),
+    PromoteReprojection(reprojection="cut-undone"),
+    ProposePlanVersion(plan="standard", plan_version=3),
+    reprojection("nothing-more", PlanVersionRef(plan="standard", plan_version=3)),
+    DropReprojection(reprojection="nothing-more"),
+    WithdrawPlanVersion(plan="standard", plan_version=3),
+)
+
+
 def story() -> Given:
     """Everything that can happen, each kind of event at least once."""
     return given(
@@ -391,6 +426,7 @@ def story() -> Given:
         HOLDS,
         LETTERS,
         REVISED,
+        NEXT_RULES,
     )
 
 

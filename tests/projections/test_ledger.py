@@ -38,6 +38,7 @@ from domain.contract import (
     SignContract,
 )
 from domain.letter import ReceiveAgentOfRecordLetter
+from domain.message import Event
 from domain.money import half_away
 from domain.plan import (
     CHARGE_KINDS,
@@ -61,8 +62,17 @@ from domain.plan import (
 )
 from domain.rating.expected import expected_zeros
 from domain.rating.release_1 import Item, items
+from domain.recipe import (
+    ApproveReprojection,
+    PlanVersionRef,
+    PromoteReprojection,
+    ProposeReprojection,
+    RecipePromoted,
+    UndoReprojection,
+)
 from domain.vendor import ContractVendor, EndVendorAgreement, ResumeVendorAgreement, VendorTerms
 from domain.vendor_statement import ReceiveStatement, StatementLine
+from projections import ledger
 from projections.ledger import CASH_KIND, PAYER_ROLE, book_name
 from tests.projections.story import book
 from tests.spec import ALDER_FOODS, BOB, DAY, LUMEN, Step, Steps, account, agent, designated, given, letter, plan, said
@@ -100,6 +110,12 @@ class Asked:
         """What the last event posted, by service month."""
         last = [row for row in self._shares() if row[0] == len(self.book.log.events)]
         return {months.text(months.number_of(on)): self._sums([r for r in last if r[2] == on]) for on in _days(last)}
+
+    def posted_by(self, event: type[Event]) -> dict[str, dict[str, int]]:
+        """What the last event of a kind posted, by service month."""
+        position = max(r.position for r in self.book.log.events if isinstance(r.event, event))
+        rows = [row for row in self._shares() if row[0] == position]
+        return {months.text(months.number_of(on)): self._sums([r for r in rows if r[2] == on]) for on in _days(rows)}
 
     def zeros(self, payee: str, month: str) -> list[str]:
         """Why somebody has nothing for a month."""
@@ -696,6 +712,74 @@ def test_given_a_late_plan_version_for_service_months_then_those_months_are_rate
     )
 
     assert asked.posted_last() == {"2026-02": {"harbor": -10_00, "house": 10_00}}
+
+
+CUT = ProposePlanVersion(
+    plan="seller",
+    plan_version=2,
+    applies_to=ServiceMonthsFrom(**{"from": date(2026, 2, 1)}),
+    rules=(rule(of_commission("0.7")),),
+)
+PROMOTED = (
+    ProposeReprojection(
+        reprojection="cut",
+        plan_versions=(PlanVersionRef(plan="seller", plan_version=2),),
+        proposed_because="the yearly target was missed",
+    ),
+    said(ApproveReprojection(reprojection="cut"), by=BOB),
+    PromoteReprojection(reprojection="cut"),
+)
+UNDONE = (
+    UndoReprojection(reprojection="cut-undone", undoes="cut", proposed_because="it was met after all"),
+    said(ApproveReprojection(reprojection="cut-undone"), by=BOB),
+    PromoteReprojection(reprojection="cut-undone"),
+)
+TWO_MONTHS = statement("2026-03", line("2026-01"), line("2026-02"))
+
+
+def test_given_a_promotion_then_it_posts_new_less_old_at_its_own_position_and_what_stood_before_stays() -> None:
+    before = told(PEOPLE, ACCOUNT, TWO_MONTHS, CUT)
+
+    asked = told(PEOPLE, ACCOUNT, TWO_MONTHS, CUT, PROMOTED)
+
+    assert asked.posted_by(RecipePromoted) == {"2026-02": {"harbor": -10_00, "house": 10_00}}
+    assert asked.posted_last() == {}
+    stood = before.book.tables.content["journal"]
+    assert asked.book.tables.content["journal"][: len(stood)] == stood
+
+
+def test_given_a_promotion_then_lines_that_come_later_are_rated_with_it() -> None:
+    asked = told(PEOPLE, ACCOUNT, CUT, PROMOTED, TWO_MONTHS)
+
+    assert asked.posted_by(RecipePromoted) == {}
+    assert asked.posted_last() == {
+        "2026-01": {"harbor": 80_00, "house": 20_00},
+        "2026-02": {"harbor": 70_00, "house": 30_00},
+    }
+
+
+def test_given_a_promotion_undone_then_everything_stands_as_if_it_had_never_been() -> None:
+    never = told(PEOPLE, ACCOUNT, TWO_MONTHS, statement("2026-04", line("2026-03")))
+
+    asked = told(PEOPLE, ACCOUNT, TWO_MONTHS, CUT, PROMOTED, statement("2026-04", line("2026-03")), UNDONE)
+
+    assert asked.posted_by(RecipePromoted) == {
+        "2026-02": {"harbor": 10_00, "house": -10_00},
+        "2026-03": {"harbor": 10_00, "house": -10_00},
+    }
+    for month in ("2026-01", "2026-02", "2026-03"):
+        assert asked.shares(month) == never.shares(month)
+
+
+def test_given_more_accounts_than_are_kept_then_a_promotion_posts_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    others = tuple((account(f"ACC-{n}", f"7-{n}"), designated("harbor", account=f"ACC-{n}")) for n in range(2, 5))
+    lines = statement("2026-03", line("2026-02"), *(line("2026-02", number=f"7-{n}") for n in range(2, 5)))
+    story = (PEOPLE, ACCOUNT, others, lines, CUT, PROMOTED, UNDONE)
+    kept = told(story)
+
+    monkeypatch.setattr(ledger, "PASSING_ACCOUNTS", 1)
+
+    assert told(story).book.tables.content["journal"] == kept.book.tables.content["journal"]
 
 
 def test_given_a_plan_version_for_renewed_contracts_then_it_counts_from_the_month_of_the_renewal() -> None:
