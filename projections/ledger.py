@@ -171,6 +171,14 @@ class LedgerAccount:
     terms: TermsCache = field(default_factory=dict)
     fresh: bool = False
     """Nothing was posted for this account yet: what is not in ``posted`` is nothing."""
+    _known: int = -1
+    _terms_known: TermsCache = field(default_factory=dict)
+
+    def terms_known_at(self, known: int) -> TermsCache:
+        """Terms as known at a past position, compiled once for all cells that are settled after it."""
+        if known != self._known:
+            self._known, self._terms_known = known, {}
+        return self._terms_known
 
 
 @dataclass
@@ -363,7 +371,8 @@ def settle(
         return _settle_lines(account, house, cell, position, book_of)
     before = account.posted.get(cell)
     if before is None and not account.fresh:
-        before = legs_of(rating.rate(account.facts, house, cell, position - 1, {}), book_of)
+        known = position - 1
+        before = legs_of(rating.rate(account.facts, house, cell, known, account.terms_known_at(known)), book_of)
     items = rating.rate(account.facts, house, cell, position, account.terms)
     after = account.posted[cell] = legs_of(items, book_of)
     legs = _difference(before, after) if before else [leg for leg in after if leg[AMOUNT]]
