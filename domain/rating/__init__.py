@@ -7,7 +7,7 @@ So every posted figure can be rated again by the release that gave it.
 from collections.abc import Mapping
 from typing import Protocol
 
-from domain.rating import release_1
+from domain.rating import release_1, release_2
 from domain.rating.facts import AccountFacts, Cell, HouseFacts
 from domain.rating.release_1 import Item, TermsCache
 
@@ -24,7 +24,7 @@ class Release(Protocol):
     ) -> tuple[list[Item], list[Item]]: ...
 
 
-RELEASES: Mapping[int, Release] = {1: release_1}
+RELEASES: Mapping[int, Release] = {1: release_1, 2: release_2}
 """As far back as anything was ever posted by them: a release is added, never taken away."""
 
 

@@ -8,6 +8,7 @@ from domain.money import show
 from domain.rating import release_1
 from domain.rating.attribution import commission_agents, nobody_here_is_paid
 from domain.rating.facts import RECURRING, AccountFacts, Cell, HouseFacts, WaitingChange
+from domain.rating.reasons import divided_among
 from domain.rating.release_1 import Item, TermsCache, Zero, agent_payee
 
 
@@ -61,7 +62,10 @@ def _in_cells(account: AccountFacts, house: HouseFacts, known: int) -> Iterator[
 def _rounded_away(item: Item) -> Iterator[Zero]:
     for share in item.shares:
         if share.coefficient is not None and not share.amount_minor and share.base and share.coefficient.numerator:
-            yield Zero(share.payee, f"less than half a minor unit: {item.label} rounds to nothing")
+            if together := share.coefficient.why.together:
+                yield Zero(share.payee, f"{item.label}, {divided_among(together)}, leaves nothing")
+            else:
+                yield Zero(share.payee, f"less than half a minor unit: {item.label} rounds to nothing")
 
 
 def _open_months(account: AccountFacts, house: HouseFacts, known: int) -> Iterator[Cell]:

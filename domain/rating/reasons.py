@@ -66,9 +66,18 @@ def _figures(share: Share, currency: str) -> str:
         of = "that" if said else figure(share.base, currency)
         so_far *= step.factor
         said.append(f"{step.words.format(of=of)} = {figure(so_far, currency)}")
-    if so_far != share.amount_minor:
-        said.append(f"rounded {show(share.amount_minor, currency)}")
+    rounded = half_away(so_far)
+    if so_far != rounded:
+        said.append(f"rounded {show(rounded, currency)}")
+    if share.coefficient.why.together:
+        said.append(f"{divided_among(share.coefficient.why.together)}: {show(share.amount_minor, currency)}")
     return ", ".join(said)
+
+
+def divided_among(together: Sequence[tuple[str, int]]) -> str:
+    """``divided 60:40 among harbor and delta, largest remainder first``."""
+    weights = ":".join(str(weight) for _, weight in together)
+    return f"divided {weights} among {' and '.join(agent for agent, _ in together)}, largest remainder first"
 
 
 def _what_is_left(item: Item, share: Share, currency: str) -> str:

@@ -3,7 +3,7 @@
 Published sources of its rules: precedence (RPM, example M02; OCA, O02), override of the received commission (M03), of
 the downline's share (M08), by level (M04), differential with compression (analyst scenario S07), negative lines
 mirrored (C11), clawback in part (C07). Every payee's exact figure is rounded half away from zero on its own and the
-house takes what is left; only a line that several agents of record divide by weight goes by largest remainder.
+house takes what is left; only a flat amount that several agents of record divide by weight goes by largest remainder.
 
 Every pay is linear in one base, so a plan's rules are first compiled to coefficients, once for all lines that share
 product and service in a season (months in which nothing dated begins or ends), and then multiplied.

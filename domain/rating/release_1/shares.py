@@ -39,11 +39,13 @@ class Why(NamedTuple):
     plan_position: int
     aor: Designation
     steps: tuple[Step, ...]
-    """What a person multiplies; their product is the coefficient."""
+    """What a person multiplies; their product is the coefficient, or what all of ``together`` are paid of the base."""
     path: tuple[str, ...] = ()
     """For an override: the chain from the selling agent up to the payee."""
     stay: Designation | None = None
     """The agent of record whom the commission has not reached yet, because it stays with a former one."""
+    together: tuple[tuple[str, int], ...] = ()
+    """Agents with weights who divide one rounded amount, in the stated order; none do so in release 1."""
 
 
 class Coefficient(NamedTuple):
