@@ -28,16 +28,27 @@ RELEASES: Mapping[int, Release] = {1: release_1, 2: release_2}
 """As far back as anything was ever posted by them: a release is added, never taken away."""
 
 
+class ReleaseMissing(LookupError):
+    """The house promoted a rating release that this program does not have. The message is one sentence."""
+
+
+def _release(number: int) -> Release:
+    release = RELEASES.get(number)
+    if release is None:
+        raise ReleaseMissing(f"rating release {number} is not in this program; run the newer one that promoted it")
+    return release
+
+
 def rate(account: AccountFacts, house: HouseFacts, cell: Cell, known: int, cache: TermsCache) -> tuple[Item, ...]:
     """The items of a cell as known at a position, in order, by the release that was live there."""
-    return RELEASES[house.release_at(known)].rate(account, house, cell, known, cache)
+    return _release(house.release_at(known)).rate(account, house, cell, known, cache)
 
 
 def moved(
     account: AccountFacts, house: HouseFacts, cell: Cell, position: int, cache: TermsCache
 ) -> tuple[list[Item], list[Item]]:
     """The items that came into a cell at a position, and those that left it; where lines are items, and terms stay."""
-    return RELEASES[house.release_at(position)].moved(account, house, cell, position, cache)
+    return _release(house.release_at(position)).moved(account, house, cell, position, cache)
 
 
 def lines_are_items(account: AccountFacts) -> bool:
