@@ -29,12 +29,27 @@ SHAPES: Mapping[str, str] = {
 """What to write where a text does not fit a pattern."""
 
 
+class FileFault(Exception):
+    """A file cannot be taken as it is. The message is one sentence: where, what, and what to do."""
+
+
 def faults(error: ValidationError, given: Any = None, names: Mapping[str, str] | None = None) -> list[str]:
     """Every fault of a validation, each as one clause.
 
     ``given`` is what was validated: its fields name the path. ``names`` are other names of some fields.
     """
-    return [_clause(fault, _path(fault["loc"], given), names or {}) for fault in error.errors(include_url=False)]
+    return [
+        _clause(fault, _dotted(_steps(fault["loc"], given)), names or {}) for fault in error.errors(include_url=False)
+    ]
+
+
+def placed_faults(error: ValidationError, given: Any) -> list[tuple[tuple[str | int, ...], str]]:
+    """Every fault of a validation with the steps that lead to it in what was validated."""
+    placed = []
+    for fault in error.errors(include_url=False):
+        steps = _steps(fault["loc"], given)
+        placed.append((steps, _clause(fault, _dotted(steps), {})))
+    return placed
 
 
 def first_fault(error: ValidationError, given: Any = None) -> str:
@@ -43,18 +58,22 @@ def first_fault(error: ValidationError, given: Any = None) -> str:
     return f"{first} (and {len(more)} more)" if more else first
 
 
-def _path(loc: Sequence[int | str], given: Any) -> str:
+def _steps(loc: Sequence[int | str], given: Any) -> tuple[str | int, ...]:
     """Where the fault is, in the words of who wrote it: names of variants, which nobody wrote, are left out."""
-    parts: list[str] = []
+    steps: list[str | int] = []
     here = given
     for part in loc:
         inside = isinstance(here, Mapping)
         if inside and part not in here and part is not loc[-1]:
             continue
-        parts.append(clipped(str(part)))
+        steps.append(part)
         if inside or (isinstance(here, Sequence) and isinstance(part, int) and not isinstance(here, str)):
             here = here.get(part) if isinstance(here, Mapping) else here[part]
-    return ".".join(parts)
+    return tuple(steps)
+
+
+def _dotted(steps: Sequence[int | str]) -> str:
+    return ".".join(clipped(str(part)) for part in steps)
 
 
 def _clause(fault: ErrorDetails, at: str, names: Mapping[str, str]) -> str:

@@ -22,10 +22,10 @@ from pydantic import (
 )
 from pydantic import Tag as TagOf
 
-from adapters.command_file import read_yaml
 from adapters.faults import first_fault
 from adapters.statement_faults import StatementFaults, Unusual
 from adapters.statement_values import parse_month, word_reader
+from adapters.yaml_file import read_yaml
 from domain.message import Model
 
 AMOUNTS = {

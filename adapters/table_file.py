@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from adapters.command_file import FileFault
+from adapters.faults import FileFault
 from adapters.statement_faults import Faults
 
 

@@ -15,9 +15,9 @@ import typer
 from rich.markup import escape
 from rich.progress import Progress, TaskID
 
-from adapters.command_file import FileFault, entry_schema, read_commands
+from adapters.command_file import entry_schema, read_commands
 from adapters.database import DatabaseUnavailable
-from adapters.faults import clipped
+from adapters.faults import FileFault, clipped
 from adapters.party import Parties
 from adapters.projectors import NAMES, Poison, RebuildNeeded, outdated
 from adapters.rebuild import RebuildFailed, RebuildRunning

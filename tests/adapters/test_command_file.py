@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from adapters.command_file import FileFault, read_commands
-from adapters.faults import SHAPES
+from adapters.command_file import read_commands
+from adapters.faults import SHAPES, FileFault
 from domain.account import OpenAccount
 from domain.agent import TerminateAgent
 from domain.agent_of_record import DesignateAgentOfRecord

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from adapters.command_file import FileFault
+from adapters.faults import FileFault
 from adapters.statement_faults import StatementFaults
 from adapters.statement_file import StatementSource, open_statement
 from adapters.statement_mapping import PUBLISHED, FileMapping, read_mapping

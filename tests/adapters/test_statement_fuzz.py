@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from adapters import statement_values
-from adapters.command_file import FileFault
+from adapters.faults import FileFault
 from adapters.statement_faults import StatementFaults
 from adapters.statement_file import open_statement
 from adapters.statement_mapping import PUBLISHED, FileMapping, read_mapping

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.command_file import FileFault
+from adapters.faults import FileFault
 from adapters.statement_faults import StatementFaults
 from adapters.table_file import read_table
 
