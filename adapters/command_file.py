@@ -123,10 +123,11 @@ def to_issued(entry: Any, where: str, default_actor: Actor | None = None) -> Iss
     where = f"{where}, id {clipped(str(entry['id']))}" if "id" in entry else where
     if not isinstance(name, str) or name not in COMMANDS:
         raise FileFault(f"{where}: {_unknown(name)}")
-    meta = {key: value for key, value in entry.items() if key in META}
+    own = COMMANDS[name].model_fields
+    meta = {key: value for key, value in entry.items() if key in META and key not in own}
     if "by" not in meta and default_actor is not None:
         meta["by"] = default_actor
-    fields = {key: value for key, value in entry.items() if key not in META and key != "do"}
+    fields = {key: value for key, value in entry.items() if key not in meta and key != "do"}
     try:
         envelope = Meta.model_validate(meta)
         command = COMMANDS[name].model_validate(fields)

@@ -46,10 +46,16 @@ def faults(error: ValidationError, given: Any = None, names: Mapping[str, str] |
 def placed_faults(error: ValidationError, given: Any) -> list[tuple[tuple[str | int, ...], str]]:
     """Every fault of a validation with the steps that lead to it in what was validated."""
     placed = []
-    for fault in error.errors(include_url=False):
+    for fault in _found(error):
         steps = _steps(fault["loc"], given)
         placed.append((steps, _clause(fault, _dotted(steps), {})))
     return placed
+
+
+def _found(error: ValidationError) -> list[ErrorDetails]:
+    """Every fault, without those that only follow: that a list is too short whose members were at fault."""
+    found = error.errors(include_url=False)
+    return [f for f in found if f["type"] != "too_short" or len(f["input"]) < f["ctx"]["min_length"]]
 
 
 def first_fault(error: ValidationError, given: Any = None) -> str:

@@ -59,6 +59,14 @@ def test_a_command_has_an_id_who_gives_it_and_its_fields(tmp_path: Path) -> None
     assert issued == Issued("first", Actor(subject="ann"), OpenDay(date=date(2026, 1, 5)))
 
 
+def test_a_field_that_a_command_calls_as_every_command_may_is_the_commands_own(tmp_path: Path) -> None:
+    # a plan version's `because` is a part of what it says; it went into the envelope, as the event that led to it
+    (issued,) = read(tmp_path, f"- {{id: second, by: ann, {PLAN}, because: the vendor cut renewals}}")
+
+    assert isinstance(issued.command, ProposePlanVersion)
+    assert (issued.command.because, issued.because) == ("the vendor cut renewals", None)
+
+
 def test_on_is_a_key_and_not_a_truth_value(tmp_path: Path) -> None:
     (issued,) = read(tmp_path, "- {id: a, on: 2026-01-05, by: ann, do: open_day, date: 2026-01-05}")
 
