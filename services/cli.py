@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import structlog
 import typer
+from pydantic import BaseModel
 from rich.markup import escape
 from rich.progress import Progress, TaskID
 
@@ -19,6 +20,7 @@ from adapters.command_file import entry_schema, read_commands
 from adapters.database import DatabaseUnavailable
 from adapters.faults import FileFault, clipped
 from adapters.party import Parties
+from adapters.plan_file import PlanFile, PlanFileFaults
 from adapters.projectors import NAMES, Poison, RebuildNeeded, outdated
 from adapters.rebuild import RebuildFailed, RebuildRunning
 from adapters.rebuild import rebuild as rebuild_projection
@@ -37,6 +39,7 @@ from services.cli_accounts import account_app, agent_app
 from services.cli_deals import deal_app
 from services.cli_import import import_app
 from services.cli_money import adjust_app, payout_held
+from services.cli_plan import plan_app
 from services.cli_shared import (
     SETTINGS,
     By,
@@ -84,6 +87,7 @@ for sub_app, sub_name in (
     (suspense_app, "suspense"),
     (payout_app, "payout"),
     (adjust_app, "adjust"),
+    (plan_app, "plan"),
     (party_app, "party"),
     (account_app, "account"),
     (agent_app, "agent"),
@@ -293,17 +297,22 @@ def _show_status(data: Mapping[str, Any]) -> None:
         render.say(f"{row['name']:>12}: position {row['position']}, {row['lag_events']} behind{poison}")
 
 
+FILES: Mapping[str, type[BaseModel]] = {"mapping": FileMapping, "plan": PlanFile}
+"""Files of other things than commands."""
+
+
 @app.command()
 def schema(
-    name: Annotated[str | None, typer.Argument(help="One command or event topic, or `mapping`.")] = None,
+    name: Annotated[str | None, typer.Argument(help="One command or event topic, `mapping` or `plan`.")] = None,
 ) -> None:
-    """The JSON Schema of every command, as it stands in a file, of every event, and of a vendor's file mapping."""
+    """The JSON Schema of every command, as it stands in a file, of every event, of a vendor's file mapping, and of a
+    plan file."""
     commands = {do: entry_schema(do) for do in sorted(COMMANDS)}
     events = {topic: {"version": cls.version, **cls.model_json_schema()} for topic, cls in sorted(TOPICS.items())}
     if name is None:
-        render.as_json({"commands": commands, "events": events, "mapping": FileMapping.model_json_schema()})
-    elif name == "mapping":
-        render.as_json(FileMapping.model_json_schema())
+        render.as_json({"commands": commands, "events": events, **{n: m.model_json_schema() for n, m in FILES.items()}})
+    elif name in FILES:
+        render.as_json(FILES[name].model_json_schema())
     elif name in commands or name in events:
         render.as_json(commands.get(name) or events[name])
     else:
@@ -557,7 +566,7 @@ def party_list(json: Json = False) -> None:
         render.rows_table([{"party": k, "name": v} for k, v in names.items()], ("party", "name"))
 
 
-USAGE_FAULTS = (WrongUsage, FileFault, StatementFaults, SettingsWrong, NotFound)
+USAGE_FAULTS = (WrongUsage, FileFault, PlanFileFaults, StatementFaults, SettingsWrong, NotFound)
 FAILURES = (DatabaseUnavailable, NoRoomForLines, Poison, RebuildNeeded, RebuildFailed, RebuildRunning, Mismatch)
 
 

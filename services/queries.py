@@ -553,6 +553,12 @@ class Queries:
         row = self.connection.execute(statement.format(self.table("audit_trail")), (position,)).fetchone()
         return row[0] if row else ""
 
+    def plans(self) -> list[str]:
+        """Every plan that something happened to, in order."""
+        query = sql.SQL("SELECT DISTINCT participant FROM {trail} WHERE participant LIKE 'plan:%'")
+        rows = self.connection.execute(query.format(trail=self.table("audit_trail"))).fetchall()
+        return sorted(participant.removeprefix("plan:") for (participant,) in rows)
+
     def agent_book(self, account: str) -> list[tuple[Any, ...]]:
         """The rows of the agent book for one account. Raises NotFound."""
         self.account_no(account)
