@@ -36,6 +36,14 @@ def last_day(month_no: int) -> date:
     return date(year, month, monthrange(year, month)[1])
 
 
+def later(day: date, count: int) -> date:
+    """The same day of the month so many months later, or the last day of a shorter month; at most the last date."""
+    month_no = number_of(day) + count
+    if month_no > number_of(date.max):
+        return date.max
+    return first_day(month_no).replace(day=min(day.day, last_day(month_no).day))
+
+
 def first_month_from(day: date) -> int:
     """The first month that begins on the day or after it."""
     return number_of(day) + (day.day > 1)

@@ -69,10 +69,10 @@ class FromRenewal(Model):
 
 
 class Cohort(Model):
-    """Applies, from the month of ``from`` on, to services under a contract whose term began in the cohort.
+    """Applies, from the month of ``from`` on, to services under contracts that were signed or renewed in the cohort.
 
-    The term is the one in force in the service month: the last signing or renewal, on ``cohort_from`` or later and
-    before ``cohort_until``, which is the first day no longer in the cohort.
+    That is on ``cohort_from`` or later, and before ``cohort_until``, the first day no longer in it. A contract stays in
+    its cohort when it is renewed again.
     """
 
     kind: Literal["cohort"]

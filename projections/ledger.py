@@ -314,8 +314,8 @@ def touched_by(account: LedgerAccount, house: HouseFacts, fact: Sequence[Any], p
         first = months.number_of(date.fromisoformat(fact[3]))
     elif tag == "agency":
         first = months.number_of(date.fromisoformat(fact[1]))
-    elif tag == "renewed":
-        first = months.number_of(date.fromisoformat(fact[2]))
+    elif tag == "renewed":  # by which a reversal of any earlier month may come under another version
+        first = 0 if house.reverses_today else months.number_of(date.fromisoformat(fact[2]))
     elif tag == "succeeded":
         first = months.first_month_from(date.fromisoformat(fact[3]))
     else:
@@ -333,20 +333,21 @@ def touched_by_change(account: LedgerAccount, house: HouseFacts, change: Sequenc
         currencies = {service.currency for service in facts.services.values() if service.service_no <= position}
         return {Cell(facts.account_no, change[2], RECURRING, currency) for currency in currencies}
     account.terms.clear()
-    first = _first_month(change)
+    first = _first_month(change, house)
     return {cell for cell in facts.cells(house, position) if cell.month >= first}
 
 
-def _first_month(change: Sequence[Any]) -> int:
+def _first_month(change: Sequence[Any], house: HouseFacts) -> int:
     match change[0]:
         case "agreement" | "upline":
             return months.number_of(date.fromisoformat(change[3]))
         case "terminated" | "vendor-agreement":
             return months.number_of(date.fromisoformat(change[2]))
         case "plan":
-            applies = change[1]["applies_to"]
-            from_ = date.fromisoformat(applies["from"])
-            return months.number_of(from_) if applies["kind"] == "service-months-from" else 0
+            # a service may be older than its contract's signing; a reversal is of any month before it was reported
+            if house.reverses_today or change[1]["applies_to"]["kind"] == "signed-or-renewed-from":
+                return 0
+            return months.number_of(date.fromisoformat(change[1]["applies_to"]["from"]))
         case _:
             return 0
 

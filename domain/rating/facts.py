@@ -5,7 +5,7 @@ can be given again for ever. A fact's body is a short list: a tag, then its fiel
 numbers, charge kinds their index in ``CHARGE_KINDS``, amounts minor units.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from fractions import Fraction
@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from domain import months
-from domain.plan import Override, PlanVersionBody, Rule, pays_once
+from domain.plan import Override, PlanVersionBody, Retroactive, Rule, pays_once
 
 HOUSE_NO = 0
 """The partition of facts that every account shares."""
@@ -39,12 +39,14 @@ FACTS: dict[str, str] = {
     "waiting": "service or null, letter or null, [[agent, weight]…], effective_on, stage, until, vendor: or null",
     "waited": "service or null, letter or null: that change waits no more",
     "agency": "effective_on, agency or null: from then on the account's agency of record; null is this house",
-    "service": "contract, service, vendor, product, category, mrc_minor, currency, signed_on, renewed_on or null",
+    "service": "contract, service, vendor, product, category, mrc_minor, currency, "
+    "[[effective_on, term_months, position]…]: of its contract's signing, then of the renewals",
     "active": "contract, service, effective_on",
     "price": "contract, service, effective_on, mrc_minor",
     "off": "contract, service, effective_on",
-    "renewed": "contract, effective_on",
-    "line": "statement_no, line, vendor, month, kind, currency, commission, service, product, statement number",
+    "renewed": "contract, effective_on, term_months",
+    "line": "statement_no, line, vendor, month, kind, currency, commission, service, product, statement number; "
+    "of a negative one the statement month as well",
     "unline": "statement_no, line, account_no: the line belongs here no longer, but to that account or number",
     "unstated": "statement_no, line: its service month was not stated, and stands as the vendor's lag would have it",
     "suspect": "statement_no, line, month, kind, currency, amount_minor, number: in suspense, looks like this account",
@@ -91,6 +93,8 @@ class Line(NamedTuple):
     statement: str
     because: str = ""
     """What it waits for, in suspense."""
+    reported: int = 0
+    """The statement month of a negative line; 0 for others."""
 
 
 class Designation(NamedTuple):
@@ -135,6 +139,20 @@ class Dated(NamedTuple):
     figure: int
 
 
+class Term(NamedTuple):
+    """A contract's term, begun by its signing or by a renewal; without ``months`` it has no fixed end."""
+
+    position: int
+    on: date
+    months: int
+    renewal: bool
+
+    @property
+    def expires_on(self) -> date | None:
+        """The first day no longer in the term."""
+        return months.later(self.on, self.months) if self.months else None
+
+
 @dataclass(slots=True)
 class Service:
     """One service on the account; ``service_no`` is the position at which it was assigned."""
@@ -149,8 +167,8 @@ class Service:
     activated: list[Dated] = field(default_factory=list)
     prices: list[Dated] = field(default_factory=list)
     disconnected: list[Dated] = field(default_factory=list)
-    terms: list[Dated] = field(default_factory=list)
-    """Signing and renewals of its contract, by date."""
+    terms: list[Term] = field(default_factory=list)
+    """Its contract's: of the signing, then of the renewals as they were learned."""
 
     @property
     def name(self) -> str:
@@ -179,7 +197,7 @@ class Service:
             default=self.prices[0],
         )
 
-    def term_in(self, month: int, known: int) -> Dated:
+    def term_in(self, month: int, known: int) -> Term:
         """The last signing or renewal of the contract by the end of the month."""
         day = months.last_day(month)
         return max(
@@ -188,9 +206,14 @@ class Service:
             default=self.terms[0],
         )
 
+    def term_before(self, day: date, known: int) -> Term | None:
+        """The last signing or renewal of the contract before a day."""
+        before = (term for term in self.terms if term.position <= known and term.on < day)
+        return max(before, key=lambda term: (term.on, term.position), default=None)
+
     def renewed_after(self, day: date, known: int) -> date | None:
         """The first renewal on the day or after it."""
-        renewals = (term.on for term in self.terms[1:] if term.position <= known and term.on >= day)
+        renewals = (term.on for term in self.terms if term.renewal and term.position <= known and term.on >= day)
         return min(renewals, default=None)
 
 
@@ -415,12 +438,11 @@ def _agency(facts: AccountFacts, position: int, fact: Sequence[Any]) -> None:
 
 
 def _service(facts: AccountFacts, position: int, fact: Sequence[Any]) -> None:
-    _, contract, name, vendor, product, category, mrc_minor, currency, signed_on, renewed_on = fact
+    _, contract, name, vendor, product, category, mrc_minor, currency, terms = fact
     service = Service(position, contract, name, vendor, product, category, currency)
     service.prices.append(Dated(position, date.min, mrc_minor))
-    service.terms.append(Dated(position, date.fromisoformat(signed_on), 0))
-    if renewed_on:
-        service.terms.append(Dated(position, date.fromisoformat(renewed_on), 0))
+    for index, (on, term_months, begun_at) in enumerate(terms):
+        service.terms.append(Term(begun_at, date.fromisoformat(on), term_months, renewal=index > 0))
     facts.services[service.name] = service
     facts.payers.setdefault(vendor, position)
 
@@ -441,16 +463,23 @@ def _off(facts: AccountFacts, position: int, fact: Sequence[Any]) -> None:
 def _renewed(facts: AccountFacts, position: int, fact: Sequence[Any]) -> None:
     for service in facts.services.values():
         if service.contract == fact[1]:
-            service.terms.append(Dated(position, date.fromisoformat(fact[2]), 0))
+            service.terms.append(Term(position, date.fromisoformat(fact[2]), fact[3], renewal=True))
+
+
+LINE_FIELDS = 11
+"""Of a line that is not negative; the others say their statement month too."""
 
 
 def _line(facts: AccountFacts, position: int, fact: Sequence[Any]) -> None:
+    reported = 0
+    if len(fact) > LINE_FIELDS:
+        reported, fact = fact[LINE_FIELDS], fact[:LINE_FIELDS]
     _, statement_no, line, vendor, month, kind, currency, commission, service, product, statement = fact
     if commission.__class__ is str:
         commission = Fraction(commission)
     key = (month, kind, currency)
     because = facts.unmatched_because
-    new = Line(position, NEVER, statement_no, line, vendor, commission, service, product, statement, because)
+    new = Line(position, NEVER, statement_no, line, vendor, commission, service, product, statement, because, reported)
     lines = facts.lines.get(key)
     if lines is None:
         facts.lines[key] = [new]
@@ -521,7 +550,11 @@ class PlanVersion:
         self.plan = said.plan
         self.number = said.plan_version
         self.applies_to = said.applies_to
+        self.ends_with = said.ends_with
+        self.reverses_today = said.reversals == "schedule-of-today"
         self.from_month = months.number_of(said.applies_to.from_)
+        until = said.applies_to.until if isinstance(said.applies_to, Retroactive) else None
+        self.until_month = months.number_of(until) if until else NEVER
         by_precedence = sorted(said.rules, key=lambda rule: rule.when.specificity, reverse=True)
         self.monthly: tuple[Rule, ...] = tuple(rule for rule in by_precedence if not pays_once(rule.pay))
         self.once: tuple[Rule, ...] = tuple(rule for rule in by_precedence if pays_once(rule.pay))
@@ -595,10 +628,13 @@ class AgentFacts:
 
     def unpaid_since(self, month: int, known: int) -> Termination | None:
         """The termination without evergreen that took effect by the first day of the month."""
+        return next((ended for ended in self.terminated_by(month, known) if not ended.evergreen), None)
+
+    def terminated_by(self, month: int, known: int) -> Iterator[Termination]:
+        """The terminations that took effect by the first day of the month."""
         for ended in self.terminations:
-            if ended.position <= known and ended.effective_on <= months.first_day(month) and not ended.evergreen:
-                return ended
-        return None
+            if ended.position <= known and ended.effective_on <= months.first_day(month):
+                yield ended
 
 
 class VendorAgreement(NamedTuple):
@@ -642,6 +678,8 @@ class HouseFacts:
     on_plan: dict[str, set[str]] = field(default_factory=dict)
     by_service_month_since: int = NEVER
     """The first position at which a plan paid anything for a month in service."""
+    reverses_today: bool = False
+    """Whether any version ever rated reversals by the month in which they were reported."""
     recipes: list[RecipeFrom] = field(default_factory=list)
     """Every promotion, in order."""
 
@@ -681,10 +719,15 @@ class HouseFacts:
 
     def ended_agreement(self, vendor: str, month: int, known: int) -> VendorAgreement | None:
         """The end without evergreen of the vendor's agreement that holds for the month."""
+        ended = self.agreement_end(vendor, month, known)
+        return ended if ended is not None and not ended.evergreen else None
+
+    def agreement_end(self, vendor: str, month: int, known: int) -> VendorAgreement | None:
+        """The end of the vendor's agreement that holds for the month, with or without evergreen."""
         agreements = self.vendor_agreements.get(vendor, ())
         held = [a for a in agreements if a.position <= known and a.month <= month]
         last = max(held, key=lambda a: (a.on, a.position), default=None)
-        return last if last is not None and last.ended and not last.evergreen else None
+        return last if last is not None and last.ended else None
 
     def with_downlines(self, agents: Iterable[str]) -> set[str]:
         """The agents and everybody who ever stood below them."""
@@ -738,6 +781,7 @@ def _plan(house: HouseFacts, position: int, fact: Sequence[Any]) -> None:
     house.plans.setdefault(version.plan, []).append(version)
     if version.pays_by_service_month:
         house.by_service_month_since = min(house.by_service_month_since, position)
+    house.reverses_today = house.reverses_today or version.reverses_today
 
 
 def _plan_ended(house: HouseFacts, position: int, fact: Sequence[Any]) -> None:

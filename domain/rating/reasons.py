@@ -1,14 +1,25 @@
 """Reasons in words that a person can check with a pocket calculator."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import timedelta
 from fractions import Fraction
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 
-from domain import rating
+from domain import months, rating
 from domain.money import half_away, show
+from domain.plan import (
+    ORIGIN,
+    AsContractsExpire,
+    Cohort,
+    FromRenewal,
+    Retroactive,
+    ServiceMonthsFrom,
+    SignedOrRenewedFrom,
+)
 from domain.rating import release_1
-from domain.rating.facts import AccountFacts, Cell, HouseFacts, Line
+from domain.rating.facts import AccountFacts, Cell, HouseFacts, Line, Term
 from domain.rating.release_1 import Item, Share
+from domain.rating.release_1.shares import Reach
 
 PLACES = 12
 """How many places below a minor unit an exact figure is written out with."""
@@ -39,7 +50,8 @@ def reason(item: Item, share: Share, currency: str) -> str:
     parts = [
         f"{why.words}: {_figures(share, currency)}",
         item.label,
-        f"rule {why.rule} of plan {why.plan} version {why.plan_version} (position {why.plan_position})",
+        f"rule {why.rule} of plan {why.plan} version {why.plan_version} (position {why.plan_position}), "
+        f"which applies to {_reached(why.reach)}",
         f"agent of record {named} from {why.aor.effective_on} (position {why.aor.position})",
     ]
     if why.stay is not None:
@@ -53,6 +65,48 @@ def reason(item: Item, share: Share, currency: str) -> str:
     if why.path:
         parts.append("upline chain " + " → ".join(why.path))
     return "; ".join(parts)
+
+
+def _reached(reach: Reach) -> str:
+    """Why the version applied: whom it is for, by which term the item's contract came under it."""
+    applies, term = reach.applies_to, reach.term
+    since = months.text(months.number_of(applies.from_))
+    match applies:
+        case ServiceMonthsFrom():
+            words = "every service month" if applies.from_ == ORIGIN else f"service months from {since}"
+        case Retroactive():
+            until = f" to before {months.text(months.number_of(applies.until))}" if applies.until else ""
+            words = f"service months from {since}{until}, retroactively"
+        case SignedOrRenewedFrom():
+            words = f"contracts signed or renewed from {applies.from_}: {_begun(term)}"
+        case FromRenewal():
+            words = f"contracts as they renew from {applies.from_}: {_begun(term)}"
+        case Cohort():
+            until = f" to before {applies.cohort_until}" if applies.cohort_until else ""
+            cohort = f"contracts {applies.contracts.replace('-', ' ')} from {applies.cohort_from}{until}"
+            words = f"{cohort}, service months from {since}: {_begun(term)}"
+        case AsContractsExpire():
+            words = f"contracts as they expire, service months from {since}: {_over(applies, term)}"
+        case _:
+            assert_never(applies)
+    if reach.reported:
+        return f"{words}; reversals use the schedule of {months.text(reach.reported)}, when they were reported"
+    return words
+
+
+def _begun(term: Term | None) -> str:
+    assert term is not None
+    return f"this one {'renewed' if term.renewal else 'signed'} on {term.on} (position {term.position})"
+
+
+def _over(applies: AsContractsExpire, term: Term | None) -> str:
+    """By what a contract is past the term that it had before the version's date."""
+    assert term is not None
+    if term.on >= applies.from_:
+        return _begun(term)
+    if term.expires_on is None:
+        return f"this one of {term.on} has no fixed term (position {term.position})"
+    return f"the term of this one ended on {term.expires_on - timedelta(1)} (position {term.position})"
 
 
 def _figures(share: Share, currency: str) -> str:
@@ -182,4 +236,6 @@ def _positions(item: Item, share: Share) -> Iterator[int]:
     yield item.item_no
     if share.coefficient is not None:
         yield share.coefficient.why.plan_position
+        if share.coefficient.why.reach.term is not None:
+            yield share.coefficient.why.reach.term.position
         yield share.coefficient.why.aor.position

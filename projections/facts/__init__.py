@@ -91,6 +91,16 @@ PAYER_ACCOUNTS = Table(
     ),
     ("vendor", "account_no", "position", "seq"),
 )
+TERMS = Table(
+    "facts_term",
+    (
+        Column("contract", "text", "contract id"),
+        Column("position", "bigint", "position of its signing or renewal"),
+        Column("effective_on", "date", "the first day of the term"),
+        Column("term_months", "integer", "months; 0 without a fixed term"),
+    ),
+    ("contract", "position"),
+)
 DAYS = Table(
     "facts_day",
     (
@@ -104,7 +114,7 @@ __all__ = ["Found", "body", "holders", "name", "project", "resolve", "tables", "
 
 name = "facts"
 version = 3
-tables = (FACTS, NAMES, ALIASES, AGENT_ACCOUNTS, PAYER_ACCOUNTS, DAYS)
+tables = (FACTS, NAMES, ALIASES, AGENT_ACCOUNTS, PAYER_ACCOUNTS, TERMS, DAYS)
 
 
 def project(recorded: Recorded, state: KeyedState) -> Iterable[Row]:

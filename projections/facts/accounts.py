@@ -56,7 +56,9 @@ def learn(event: AccountEvent | AgencyEvent | ContractEvent, to: Writer) -> None
             _learn_agent_of_record(event, to)
         case ServiceAssigned() | ServiceActivated() | ServiceRepriced() | ServiceDisconnected() | ContractRenewed():
             _learn_service(event, to)
-        case ContractSigned() | ServiceOrdered():
+        case ContractSigned():
+            to.term(event.contract, event.effective_on, event.term_months)
+        case ServiceOrdered():
             pass
         case _:
             assert_never(event)
@@ -175,8 +177,9 @@ def _learn_service(
 ) -> None:
     on = event.effective_on.isoformat()
     if isinstance(event, ContractRenewed):
+        to.term(event.contract, event.effective_on, event.term_months)
         for account in sorted({service.account for service in event.services}):
-            to.fact(to.number_of(f"account:{account}"), "renewed", event.contract, on)
+            to.fact(to.number_of(f"account:{account}"), "renewed", event.contract, on, event.term_months)
         return
     account_no = to.number_of(f"account:{event.account}")
     match event:
@@ -191,8 +194,7 @@ def _learn_service(
                 event.category,
                 event.mrc_minor,
                 event.currency,
-                event.contract_signed_on.isoformat(),
-                event.contract_renewed_on.isoformat() if event.contract_renewed_on else None,
+                to.terms(event.contract),
             )
             to.out.append(Row("facts_payer", (event.vendor, account_no, to.position, 0)))
         case ServiceActivated():

@@ -141,6 +141,7 @@ def _line_fact(
 ) -> tuple[Any, ...]:
     exact: Decimal = line.commission_minor
     commission = int(exact) if exact == exact.to_integral_value() else plain(exact)
+    negative = (months.number(event.statement_month),) if exact < 0 else ()
     return (
         "line",
         statement_no,
@@ -153,6 +154,7 @@ def _line_fact(
         line.service,
         line.product,
         revised_number(event.number, event.revision),
+        *negative,
     )
 
 

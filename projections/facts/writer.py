@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from datetime import date
 from typing import Any, NamedTuple, cast
 
 from domain.account import Alias
@@ -37,6 +38,15 @@ class Writer(NamedTuple):
     def number_of(self, name: str) -> int:
         """The number of what was named before."""
         return cast(int, self.state.rows("facts_name", "name", name)[0][1])
+
+    def term(self, contract: str, on: date, term_months: int) -> None:
+        """The contract's next term: of its signing, or of a renewal."""
+        self.out.append(Row("facts_term", (contract, self.position, on, term_months)))
+
+    def terms(self, contract: str) -> list[list[Any]]:
+        """The contract's terms so far, each with its first day, its months and the position that began it."""
+        rows = self.state.rows("facts_term", "contract", contract)
+        return [[on.isoformat(), term_months, position] for _, position, on, term_months in rows]
 
     def alias(self, account_no: int, alias: Alias, seq: int) -> None:
         """The number begins to mean the account, and its vendor may pay for it."""

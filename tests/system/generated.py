@@ -59,8 +59,13 @@ from domain.money import half_away
 from domain.payout import ApprovePayRun, ProposePayRun, ReleasePayRun, ReturnPayout, SettlePayout, WithdrawPayRun
 from domain.plan import (
     CHARGE_KINDS,
+    AppliesTo,
+    AsContractsExpire,
+    Cohort,
     Differential,
+    End,
     Flat,
+    FromRenewal,
     MultipleOfMrcOnce,
     Override,
     OverridePercentOfCommission,
@@ -70,6 +75,8 @@ from domain.plan import (
     PercentOfMrc,
     ProposePlanVersion,
     PublishPlanVersion,
+    Retroactive,
+    Reversals,
     Rule,
     Selector,
     ServiceMonthsFrom,
@@ -442,20 +449,25 @@ class NewPlanVersion:
     month: int
     rules: tuple[Rule, ...]
     overrides: tuple[Override, ...]
+    applies_to: AppliesTo | None = None
+    """In place of what ``by_signing`` and ``month`` say."""
+    ends_with: tuple[End, ...] = ()
+    reversals: Reversals = "schedule-that-paid"
 
     def commands(self, now: Now) -> Iterator[Given]:
-        now.versions[self.plan] += 1
-        number, start = now.versions[self.plan], day(self.month)
-        applies = (
-            SignedOrRenewedFrom(**{"kind": "signed-or-renewed-from", "from": start})
-            if self.by_signing
-            else ServiceMonthsFrom(**{"from": start})
+        number, start = now.versions[self.plan] + 1, day(self.month)
+        by_date = SignedOrRenewedFrom(kind="signed-or-renewed-from", from_=start) if self.by_signing else None
+        proposal = ProposePlanVersion(
+            plan=self.plan,
+            plan_version=number,
+            applies_to=self.applies_to or by_date or ServiceMonthsFrom(from_=start),
+            rules=self.rules,
+            overrides=self.overrides,
+            ends_with=self.ends_with,
+            reversals=self.reversals,
         )
-        yield by_ann(
-            ProposePlanVersion(
-                plan=self.plan, plan_version=number, applies_to=applies, rules=self.rules, overrides=self.overrides
-            )
-        )
+        now.versions[self.plan] = number
+        yield by_ann(proposal)
         yield by_bob(PublishPlanVersion(plan=self.plan, plan_version=number))
 
 
@@ -513,9 +525,10 @@ class Disconnected:
 class Renewed:
     contract: str
     on: date
+    term_months: int = 12
 
     def commands(self, now: Now) -> Iterator[Given]:
-        yield by_ann(RenewContract(contract=self.contract, term_months=12, effective_on=self.on))
+        yield by_ann(RenewContract(contract=self.contract, term_months=self.term_months, effective_on=self.on))
 
 
 @dataclass(frozen=True)
@@ -861,8 +874,9 @@ def beginning() -> Iterator[Given]:
     named = (Weighted(agent="harbor"),)
     yield by_ann(DesignateAgentOfRecord(account="A-1", agents=named, effective_on=since), letter)
     yield by_ann(DesignateAgentOfRecord(account="A-2", agents=named, effective_on=since), letter)
-    for contract, vendor in zip(CONTRACTS, ("lumen", "zito", "lumen"), strict=True):
-        yield by_ann(SignContract(contract=contract, customer="alder", vendor=vendor, effective_on=since))
+    for contract, vendor, term in zip(CONTRACTS, ("lumen", "zito", "lumen"), (7, 9, 0), strict=True):
+        of_contract = {"contract": contract, "customer": "alder", "vendor": vendor, "term_months": term}
+        yield by_ann(SignContract(**of_contract, effective_on=since))
     yield from NewService("C-1", "dia", "A-1", "dia", 10000, day(-1)).commands(Now())
     yield from NewService("C-2", "dia", "A-2", "dia", 12345, day(-1)).commands(Now())
     now = Now(month=-1, statements=100)
@@ -1124,6 +1138,28 @@ _AGENCY_MOVED = st.builds(
     st.sampled_from(("brightstar", "brightstar", "zenith", None, None)),
     _MONTH,
 )
+_FROM = _MONTH.map(day)
+_APPLIES_TO: st.SearchStrategy[AppliesTo] = st.one_of(
+    st.builds(FromRenewal, kind=st.just("from-renewal"), from_=_FROM | _DAY),
+    st.builds(
+        Cohort,
+        kind=st.just("cohort"),
+        contracts=st.sampled_from(("signed", "renewed", "signed-or-renewed")),
+        cohort_from=st.sampled_from((day(-6), day(-5), day(0), day(1, 15))),
+        cohort_until=st.sampled_from((day(2), day(3), None)),
+        from_=_FROM,
+    ),
+    st.builds(AsContractsExpire, kind=st.just("as-contracts-expire"), from_=_FROM | _DAY),
+    st.builds(Retroactive, kind=st.just("retroactive"), from_=_FROM, until=st.sampled_from((day(4), day(6), None))),
+)
+_ENDS = st.lists(
+    st.sampled_from(("contract-term", "contract-term", "agent-agreement", "vendor-agreement")), max_size=2, unique=True
+).map(tuple)
+_REVERSALS = st.sampled_from(("schedule-that-paid", "schedule-that-paid", "schedule-of-today"))
+_REACHING = st.builds(
+    NewPlanVersion, _PLAN, st.booleans(), _MONTH, _RULES, _OVERRIDES, _APPLIES_TO | st.none(), _ENDS, _REVERSALS
+)
+_RENEWED = st.builds(Renewed, _CONTRACT, _DAY, st.sampled_from((0, 2, 12)))
 HAPPENINGS: st.SearchStrategy[Happening] = st.one_of(
     st.builds(MonthsPass, st.integers(1, 2)),
     _STATEMENT,
@@ -1135,11 +1171,13 @@ HAPPENINGS: st.SearchStrategy[Happening] = st.one_of(
     _LETTER,
     st.builds(NewPlanVersion, _PLAN, st.booleans(), _MONTH, _RULES, _OVERRIDES),
     st.builds(NewPlanVersion, _PLAN, st.just(False), st.integers(-2, 1), _RULES, _OVERRIDES),
+    _REACHING,
+    _REACHING,
     st.builds(NewService, _CONTRACT, _SERVICE, _ACCOUNT, _maybe(st.sampled_from(PRODUCTS)), _MRC, _maybe(_DAY)),
     st.builds(Activated, _CONTRACT, st.just("dia"), _DAY),
     st.builds(Repriced, _CONTRACT, st.just("dia"), _MRC, _DAY),
     st.builds(Disconnected, _CONTRACT, st.just("dia"), _DAY),
-    st.builds(Renewed, _CONTRACT, _DAY),
+    _RENEWED,
     st.builds(NewUpline, _AGENT, _maybe(_AGENT), _MONTH),
     st.builds(NewAgreement, _AGENT, _PLAN, _MONTH, st.sampled_from((0, 2500)), _HOLDBACK),
     st.builds(

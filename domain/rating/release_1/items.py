@@ -142,7 +142,10 @@ def _rate_line(
     known: int,
     cache: TermsCache,
 ) -> Item:
-    found = terms(account, house, cell, service, line.product, line.vendor, known, cache, named=line.service)
+    reported = line.reported if house.reverses_today and line.reported != cell.month else 0
+    found = terms(
+        account, house, cell, service, line.product, line.vendor, known, cache, named=line.service, reported=reported
+    )
     if found.suspense_because:
         return _suspended(line, found.suspense_because, tuple(zero.in_month(cell.month) for zero in found.zeros))
     exact = line.commission

@@ -7,9 +7,8 @@ from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from domain import months
-from domain.rating.facts import (
-    Designation,
-)
+from domain.plan import AppliesTo
+from domain.rating.facts import Designation, Term
 
 RELEASE = "1"
 
@@ -29,6 +28,15 @@ class Step(NamedTuple):
     factor: Fraction
 
 
+class Reach(NamedTuple):
+    """Why a version applied: whom it is for, the contract's term by which it reached the item, and the month in which
+    a reversal was reported if that chose it."""
+
+    applies_to: AppliesTo
+    term: Term | None = None
+    reported: int = 0
+
+
 class Why(NamedTuple):
     """What a coefficient came from; ``explain`` says it in words."""
 
@@ -37,6 +45,7 @@ class Why(NamedTuple):
     plan: str
     plan_version: int
     plan_position: int
+    reach: Reach
     aor: Designation
     steps: tuple[Step, ...]
     """What a person multiplies; their product is the coefficient, or what all of ``together`` are paid of the base."""
@@ -143,7 +152,7 @@ class Season(NamedTuple):
     after: int
 
 
-TermsKey = tuple[int, str, str | None, str | None, str, bool]
+TermsKey = tuple[int, str, str | None, str | None, str, bool, int]
 TermsCache = dict[TermsKey, list[tuple[Season, Terms]]]
 """Compiled terms of one account, valid for one state of what is known."""
 

@@ -1,7 +1,6 @@
 """Who is paid how: the plan version, the rule and the overrides, compiled to coefficients for a season of months."""
 
 from collections.abc import Iterable, Iterator
-from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
@@ -11,7 +10,6 @@ from typing import NamedTuple
 from domain import months
 from domain.money import plain, show
 from domain.plan import (
-    CHARGE_KINDS,
     Differential,
     Flat,
     MultipleOfMrcOnce,
@@ -22,7 +20,6 @@ from domain.plan import (
     PercentOfDownlineShare,
     PercentOfMrc,
     Rule,
-    Selector,
 )
 from domain.rating.attribution import (
     agent_of_record,
@@ -58,6 +55,7 @@ from domain.rating.release_1.shares import (
     agent_payee,
     percent,
 )
+from domain.rating.release_1.versions import Subject, plan_version, rule_for
 
 
 def terms(
@@ -72,19 +70,21 @@ def terms(
     *,
     once: bool = False,
     named: str | None = None,
+    reported: int = 0,
 ) -> Terms:
     """The compiled terms for items of one month, kind, service and product; compiled once for what is known.
 
-    ``named`` is the service as a line names it, which counts where the account has no such service.
+    ``named`` is the service as a line names it, which counts where the account has no such service; ``reported`` the
+    month in which a reversal was reported, where that may choose the version.
     """
-    key = (cell.kind, cell.currency, service.name if service else named, product, vendor, once)
+    key = (cell.kind, cell.currency, service.name if service else named, product, vendor, once, reported)
     compiled = cache.get(key)
     if compiled is None:
         compiled = cache[key] = []
     for (first, after), found in compiled:
         if first <= cell.month < after:
             return found
-    found = _compile(account, house, cell, service, named, product, vendor, known, once)
+    found = _compile(account, house, cell, service, named, product, vendor, known, once, reported)
     compiled.append((_season(account, house, cell.month), found))
     return found
 
@@ -118,6 +118,8 @@ def _turns(account: AccountFacts, house: HouseFacts) -> Iterator[int]:
         for term in service.terms:
             yield months.number_of(term.on)
             yield months.first_month_from(term.on)
+            if (expires_on := term.expires_on) is not None:
+                yield months.first_month_from(expires_on)
     for agent in _with_uplines(house, agents):
         facts = house.agents[agent]
         yield from (upline.month for upline in facts.uplines)
@@ -126,6 +128,7 @@ def _turns(account: AccountFacts, house: HouseFacts) -> Iterator[int]:
             yield months.number_of(agreement.effective_on)
             for version in house.plans.get(agreement.plan, ()):
                 yield version.from_month
+                yield version.until_month
 
 
 def _with_uplines(house: HouseFacts, agents: Iterable[str]) -> set[str]:
@@ -140,33 +143,6 @@ def _with_uplines(house: HouseFacts, agents: Iterable[str]) -> set[str]:
     return found
 
 
-class _Subject(NamedTuple):
-    """What a rule is chosen for."""
-
-    account: AccountFacts
-    house: HouseFacts
-    cell: Cell
-    service: Service | None
-    product: str | None
-    category: str | None
-    vendor: str
-    known: int
-    once: bool
-    named: str | None
-
-    def matches(self, selector: Selector) -> bool:
-        """Whether a rule is for it. A service goes by its own name, and by that with its contract's before it."""
-        names = (self.service.service, self.service.name) if self.service else (self.named,)
-        return selector.matches(
-            selector.service if selector.service in names else None,
-            self.account.account,
-            self.product,
-            self.category,
-            CHARGE_KINDS[self.cell.kind],
-            self.vendor,
-        )
-
-
 def _compile(
     account: AccountFacts,
     house: HouseFacts,
@@ -177,6 +153,7 @@ def _compile(
     vendor: str,
     known: int,
     once: bool,
+    reported: int,
 ) -> Terms:
     day = months.last_day(cell.month)
     elsewhere = _nobody_here(account, house, cell, service, vendor, known, once)
@@ -191,7 +168,7 @@ def _compile(
         )
     product = product or (service.product if service else None)
     category = _category(house, vendor, product, known) or (service.category if service else None)
-    subject = _Subject(account, house, cell, service, product, category, vendor, known, once, named)
+    subject = Subject(account, house, cell, service, product, category, vendor, known, once, named, reported)
     stay = None if once else agent_of_record(account.designations, service_names(service, named), day, known)
     stay = None if stay == aor else stay
     splits = tuple(_split(subject, aor, index, stay) for index in range(len(aor.agents)))
@@ -256,18 +233,20 @@ def _category(house: HouseFacts, vendor: str, product: str | None, known: int) -
     return category if position <= known else None
 
 
-def _split(subject: _Subject, aor: Designation, index: int, stay: Designation | None) -> Split:
+def _split(subject: Subject, aor: Designation, index: int, stay: Designation | None) -> Split:
     """What one agent of record and everybody above it are paid."""
     agent, weight = aor.agents[index]
-    version, nothing = _plan_version(subject, agent)
-    rule = _rule(subject, version) if version else None
-    if version is None or rule is None:
-        reason = nothing or f"no rule of plan {version.plan if version else ''} is for this item"
+    chosen = plan_version(subject, agent)
+    rule = rule_for(subject, chosen.version) if not isinstance(chosen, str) else None
+    if isinstance(chosen, str) or rule is None:
+        reason = chosen if isinstance(chosen, str) else f"no rule of plan {chosen.version.plan} is for this item"
         return Split(agent, weight, (), (), 0, 0, WHOLE, tuple(_all_nothing(subject, agent, reason)))
     pay = _pay(rule)
     role = index * ROLES_PER_SPLIT
     part = _weight_step(aor, index, pay.base)
-    why = Why(pay.words, rule.rule, version.plan, version.number, version.position, aor, part, stay=stay)
+    version = chosen.version
+    of = (version.plan, version.number, version.position, chosen.reach)
+    why = Why(pay.words, rule.rule, *of, aor, part, stay=stay)
     overrides, zeros = _overrides(subject, why, index, pay)
     coefficients = _with_seller(agent_payee(agent), role, pay, why, overrides)
     clawed = rule.pay if isinstance(rule.pay, MultipleOfMrcOnce | Flat) else None
@@ -291,12 +270,12 @@ def _weight_step(aor: Designation, index: int, base: Base) -> tuple[Step, ...]:
     return (Step(f"{weight}/{total} of {{of}}", Fraction(weight, total)),)
 
 
-def _all_nothing(subject: "_Subject", agent: str, reason: str) -> Iterator[Zero]:
+def _all_nothing(subject: Subject, agent: str, reason: str) -> Iterator[Zero]:
     """The seller's zero, and those of everybody above who would have an override."""
     yield Zero(agent_payee(agent), reason)
     for level, upline in enumerate(_uplines(subject, agent), start=1):
-        version, _ = _plan_version(subject, upline)
-        if version is not None and _override_rule(subject, version, level) is not None:
+        chosen = plan_version(subject, upline)
+        if not isinstance(chosen, str) and _override_rule(subject, chosen.version, level) is not None:
             yield Zero(agent_payee(upline), f"the downline is paid nothing: {reason}")
 
 
@@ -362,54 +341,6 @@ def _exact(rate: Decimal) -> Fraction:
     return Fraction(rate)
 
 
-def _plan_version(subject: _Subject, agent: str) -> tuple[PlanVersion | None, str]:
-    """The plan version that pays the agent for this item, or why there is none."""
-    house, known, month = subject.house, subject.known, subject.cell.month
-    facts = house.agents[agent]
-    if (ended := facts.unpaid_since(month, known)) is not None:
-        since = f"{ended.effective_on} (position {ended.position})"
-        return None, f"{agent} is terminated since {since}, without evergreen"
-    agreement = facts.agreement_in(month, known)
-    if agreement is None:
-        return None, f"{agent} has no agreement in force in {MONTH}"
-    found: PlanVersion | None = None
-    for version in house.plans.get(agreement.plan, ()):
-        if version.position <= known < version.ended and _applies(subject, version):
-            order = (version.applies_to.from_, version.number)
-            if found is None or order > (found.applies_to.from_, found.number):
-                found = version
-    if found is None:
-        return None, f"no published version of plan {agreement.plan} applies in {MONTH}"
-    return found, ""
-
-
-def _applies(subject: _Subject, version: PlanVersion) -> bool:
-    if version.applies_to.kind == "service-months-from":
-        return version.from_month <= subject.cell.month
-    signed = _contract_date(subject)
-    return signed is not None and version.applies_to.from_ <= signed
-
-
-def _contract_date(subject: _Subject) -> date | None:
-    """The day on which the item's contract was signed or last renewed; None where the item has no one contract."""
-    if subject.service is not None:
-        return subject.service.term_in(subject.cell.month, subject.known).on
-    services = [s for s in subject.account.services.values() if s.service_no <= subject.known]
-    if len({s.contract for s in services}) == 1:
-        return services[0].term_in(subject.cell.month, subject.known).on
-    return None
-
-
-def _rule(subject: _Subject, version: PlanVersion) -> Rule | None:
-    """Exactly one rule pays: the most specific that matches. A flat amount pays items in its own currency."""
-    for rule in version.once if subject.once else version.monthly:
-        if isinstance(rule.pay, Flat) and rule.pay.currency != subject.cell.currency:
-            continue
-        if subject.matches(rule.when):
-            return rule
-    return None
-
-
 # -- overrides
 
 
@@ -419,7 +350,7 @@ class _Override(NamedTuple):
     coefficient: Coefficient
 
 
-def _overrides(subject: _Subject, seller_why: Why, index: int, pay: _Paid) -> tuple[list[_Override], list[Zero]]:
+def _overrides(subject: Subject, seller_why: Why, index: int, pay: _Paid) -> tuple[list[_Override], list[Zero]]:
     """What everybody above one agent of record is paid, level by level."""
     seller, role = seller_why.aor.agents[index][0], index * ROLES_PER_SPLIT
     found: list[_Override] = []
@@ -428,11 +359,12 @@ def _overrides(subject: _Subject, seller_why: Why, index: int, pay: _Paid) -> tu
     path = [seller]
     for level, upline in enumerate(_uplines(subject, seller), start=1):
         path.append(upline)
-        version, nothing = _plan_version(subject, upline)
-        if version is None:
-            zeros.append(Zero(agent_payee(upline), nothing))
+        chosen = plan_version(subject, upline)
+        if isinstance(chosen, str):
+            zeros.append(Zero(agent_payee(upline), chosen))
             continue
-        own_rule = _rule(subject, version)
+        version = chosen.version
+        own_rule = rule_for(subject, version)
         own = _pay(own_rule) if own_rule else None
         override = _override_rule(subject, version, level)
         if override is not None:
@@ -446,6 +378,7 @@ def _overrides(subject: _Subject, seller_why: Why, index: int, pay: _Paid) -> tu
                     plan=version.plan,
                     plan_version=version.number,
                     plan_position=version.position,
+                    reach=chosen.reach,
                     steps=(*_weight_step(seller_why.aor, index, paid.base), *paid.steps),
                     path=tuple(path),
                 )
@@ -456,7 +389,7 @@ def _overrides(subject: _Subject, seller_why: Why, index: int, pay: _Paid) -> tu
     return found, zeros
 
 
-def _uplines(subject: _Subject, agent: str) -> Iterator[str]:
+def _uplines(subject: Subject, agent: str) -> Iterator[str]:
     """The chain above an agent in the service month."""
     seen = {agent}
     while True:
@@ -468,7 +401,7 @@ def _uplines(subject: _Subject, agent: str) -> Iterator[str]:
         yield agent
 
 
-def _override_rule(subject: _Subject, version: PlanVersion, level: int) -> Override | None:
+def _override_rule(subject: Subject, version: PlanVersion, level: int) -> Override | None:
     for override in version.overrides:
         monthly = isinstance(override.pay, OverridePercentOfCommission | OverridePercentOfMrc)
         if subject.once and monthly and override.when.charge_kind != "spiff":
