@@ -5,6 +5,7 @@ in that month, and the plan says what of it Harbor gets. What was public of a ch
 """
 
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -76,14 +77,9 @@ def sold(
 ) -> Steps:
     """An account with its contract, signed on a day for so many months, and its service, active from that day on."""
     of = {"contract": account, "service": product}
-    named = tuple(Weighted(agent=name) for name in agents)
-    designate = DesignateAgentOfRecord(account=account, agents=named, effective_on=signed)
     sign = SignContract(contract=account, customer="alder-foods", vendor=vendor, term_months=term, effective_on=signed)
     return (
-        OpenAccount(
-            account=account, customer="alder-foods", vendor=vendor, aliases=(Alias(vendor=vendor, number=account),)
-        ),
-        said(designate, letter=spec.letter(signed_on=signed)),
+        opened(account, vendor, signed, agents),
         sign,
         OrderService(**of, product=product, mrc_minor=MRC, effective_on=signed),
         AssignService(**of, account=account, effective_on=signed),
@@ -91,11 +87,24 @@ def sold(
     )
 
 
+def opened(account: str, vendor: str, on: date, agents: tuple[str, ...] = ("harbor",)) -> Steps:
+    """An account with its agents of record from a day on."""
+    aliases = (Alias(vendor=vendor, number=account),)
+    named = tuple(Weighted(agent=name) for name in agents)
+    return (
+        OpenAccount(account=account, customer="alder-foods", vendor=vendor, aliases=aliases),
+        said(
+            DesignateAgentOfRecord(account=account, agents=named, effective_on=on),
+            letter=spec.letter(signed_on=on),
+        ),
+    )
+
+
 def renewed(account: str, on: date, term: int) -> Steps:
     return said(RenewContract(contract=account, term_months=term, effective_on=on))
 
 
-def paid_for(vendor: str, *in_months: str, accounts: Iterable[str]) -> Steps:
+def paid_for(vendor: str, *in_months: str, accounts: Iterable[str]) -> Iterator[Steps]:
     """The vendor pays 200.00 for every account and month, on the 20th."""
     for month in in_months:
         yield stated(vendor, month, *(line(account, RECEIVED) for account in accounts))
@@ -139,16 +148,12 @@ def tell(where: str, database_url: str) -> Iterator[Any]:
     if where == "in memory":
         yield lambda *steps: _none_refused(InMemory(_issued(steps)))
         return
-    with fresh_house(database_url) as database:
-        opened: list[Any] = []
+    with fresh_house(database_url) as database, ExitStack() as opened:
 
         def told(*steps: Steps) -> Book:
-            opened.append(on_postgres(database, _issued(steps)))
-            return opened[-1].__enter__()
+            return opened.enter_context(on_postgres(database, _issued(steps)))
 
         yield told
-        for one in opened:
-            one.__exit__(None, None, None)
 
 
 def _issued(steps: Iterable[Steps]) -> list[Issued]:
@@ -238,11 +243,17 @@ def test_qwest_2009_renewals_are_paid_two_points_less_until_the_cut_is_lifted_go
 
 def test_verizon_2007_evergreen_persists_on_a_contract_until_it_renews_and_then_ends_with_its_term(tell: Any) -> None:
     """CRN, 2007: residuals can end altogether when a legacy contract is renewed under the 2007 program."""
-    terms = {"applies_to": {"kind": "from-renewal", "from": "2007-01-01"}, "ends_with": ["contract-term"]}
+    renewals = {"kind": "from-renewal", "from": "2007-01-01"}
     in_months = ("2007-03", "2007-04", "2007-07", "2008-04", "2008-05")
     book = tell(
         house("verizon", version(1, of_commission("80%")), today=date(2006, 12, 1)),
-        version(2, of_commission("80%"), because="the 2007 program pays no evergreen", **terms),
+        version(
+            2,
+            of_commission("80%"),
+            applies_to=renewals,
+            ends_with=["contract-term"],
+            because="the 2007 program pays no evergreen",
+        ),
         sold("legacy", "verizon", date(2005, 6, 1), 24),
         sold("renewing", "verizon", date(2005, 6, 1), 24),
         renewed("renewing", date(2007, 4, 16), 12),
@@ -503,7 +514,7 @@ def test_a_line_that_is_of_no_one_contract_is_reached_by_no_version_that_asks_fo
             4, of_commission("3%"), applies_to={"kind": "cohort", "cohort_from": "2025-01-01", "from": "2025-01-01"}
         ),
         sold("alder", "lumen", date(2025, 1, 2), 0),
-        sold("bare", "lumen", date(2025, 1, 2), 0)[:2],
+        opened("bare", "lumen", date(2025, 1, 2)),
         paid_for("lumen", "2025-02", accounts=["alder", "bare"]),
     )
 
