@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core.core_schema import DecimalSchema
 
 from adapters.faults import placed_faults
 from adapters.yaml_file import Lines, Steps, read_lined
@@ -60,9 +62,11 @@ def _one_or_more(given: Any) -> Any:
     return (given,) if isinstance(given, str) else given
 
 
-def named(field: str) -> BeforeValidator:
+def _named(field: str, kind: Any) -> BeforeValidator:
     """Short for a thing of which only one field is given: that field."""
-    return BeforeValidator(lambda given: {field: given} if isinstance(given, str) else given)
+    return BeforeValidator(
+        lambda given: {field: given} if isinstance(given, str) else given, json_schema_input_type=str | kind
+    )
 
 
 Units = Annotated[Rate, BeforeValidator(_in_units)]
@@ -203,9 +207,15 @@ class ContractInExample(Dated):
     contract: ContractId | None = None
     signed_on: date
     term_months: Annotated[int, Field(ge=0, le=600)] = 0
-    renewed: Annotated[tuple[Renewal, ...], Field(max_length=20), BeforeValidator(_renewals)] = ()
+    renewed: Annotated[
+        tuple[Renewal, ...],
+        Field(max_length=20),
+        BeforeValidator(_renewals, json_schema_input_type=date | Renewal | tuple[date | Renewal, ...]),
+    ] = ()
     """A day, or several; with another term where that changes."""
-    services: Annotated[tuple[Annotated[ServiceInExample, named("service")], ...], Field(max_length=20)] = ()
+    services: Annotated[
+        tuple[Annotated[ServiceInExample, _named("service", ServiceInExample)], ...], Field(max_length=20)
+    ] = ()
 
 
 class LineInExample(Dated):
@@ -233,7 +243,11 @@ class Expected(Model):
     amount: Units
     charge_kind: ChargeKind | None = None
     """Without it, all charge kinds together."""
-    because: Annotated[tuple[Fragment, ...], Field(max_length=10), BeforeValidator(_one_or_more)] = ()
+    because: Annotated[
+        tuple[Fragment, ...],
+        Field(max_length=10),
+        BeforeValidator(_one_or_more, json_schema_input_type=Fragment | tuple[Fragment, ...]),
+    ] = ()
     """Words that the reason must hold."""
 
 
@@ -247,7 +261,9 @@ class Example(Dated):
     vendor_evergreen: bool = True
     """Whether the vendor pays on after its agreement with the house ended."""
     account: AccountId = "account"
-    agents: Annotated[tuple[Annotated[AgentInExample, named("agent")], ...], Field(min_length=1, max_length=20)]
+    agents: Annotated[
+        tuple[Annotated[AgentInExample, _named("agent", AgentInExample)], ...], Field(min_length=1, max_length=20)
+    ]
     contracts: Annotated[tuple[ContractInExample, ...], Field(max_length=20)] = ()
     lines: Annotated[tuple[LineInExample, ...], Field(max_length=200)] = ()
     expect: Annotated[tuple[Expected, ...], Field(min_length=1, max_length=400)]
@@ -266,6 +282,18 @@ class PlanFile(Model):
     versions: Annotated[tuple[VersionInFile, ...], Field(min_length=1, max_length=200)]
     other_plans: Annotated[tuple[OtherPlan, ...], Field(max_length=20)] = ()
     examples: Annotated[tuple[Example, ...], Field(min_length=1, max_length=200)]
+
+
+class _SchemaOfFile(GenerateJsonSchema):
+    """A figure may be written as a percentage."""
+
+    def decimal_schema(self, schema: DecimalSchema) -> JsonSchemaValue:
+        return {"anyOf": [{"type": "number"}, {"type": "string", "pattern": r"^-?\d+(\.\d+)?%?$"}]}
+
+
+def plan_schema() -> dict[str, Any]:
+    """The JSON Schema of a plan file, short forms and all."""
+    return PlanFile.model_json_schema(schema_generator=_SchemaOfFile)
 
 
 # -- reading it

@@ -12,7 +12,6 @@ from typing import Annotated, Any
 
 import structlog
 import typer
-from pydantic import BaseModel
 from rich.markup import escape
 from rich.progress import Progress, TaskID
 
@@ -20,7 +19,7 @@ from adapters.command_file import entry_schema, read_commands
 from adapters.database import DatabaseUnavailable
 from adapters.faults import FileFault, clipped
 from adapters.party import Parties
-from adapters.plan_file import PlanFile, PlanFileFaults
+from adapters.plan_file import PlanFileFaults, plan_schema
 from adapters.projectors import NAMES, Poison, RebuildNeeded, outdated
 from adapters.rebuild import RebuildFailed, RebuildRunning
 from adapters.rebuild import rebuild as rebuild_projection
@@ -297,8 +296,8 @@ def _show_status(data: Mapping[str, Any]) -> None:
         render.say(f"{row['name']:>12}: position {row['position']}, {row['lag_events']} behind{poison}")
 
 
-FILES: Mapping[str, type[BaseModel]] = {"mapping": FileMapping, "plan": PlanFile}
-"""Files of other things than commands."""
+FILES: Mapping[str, Callable[[], dict[str, Any]]] = {"mapping": FileMapping.model_json_schema, "plan": plan_schema}
+"""The schemas of files of other things than commands."""
 
 
 @app.command()
@@ -310,9 +309,9 @@ def schema(
     commands = {do: entry_schema(do) for do in sorted(COMMANDS)}
     events = {topic: {"version": cls.version, **cls.model_json_schema()} for topic, cls in sorted(TOPICS.items())}
     if name is None:
-        render.as_json({"commands": commands, "events": events, **{n: m.model_json_schema() for n, m in FILES.items()}})
+        render.as_json({"commands": commands, "events": events, **{name: of() for name, of in FILES.items()}})
     elif name in FILES:
-        render.as_json(FILES[name].model_json_schema())
+        render.as_json(FILES[name]())
     elif name in commands or name in events:
         render.as_json(commands.get(name) or events[name])
     else:

@@ -7,13 +7,16 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import jsonschema
+import orjson
 import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from adapters.faults import FileFault
-from adapters.plan_file import LinedPlan, PlanFile, PlanFileFaults, read_plan
+from adapters.plan_file import LinedPlan, PlanFile, PlanFileFaults, plan_schema, read_plan
+from adapters.yaml_file import read_lined
 from domain.plan import AppliesTo, Cohort, Flat, PercentOfCommission, Rule
 from services.plan_examples import try_examples
 from tests.adapters.test_command_file import BOMB
@@ -103,6 +106,33 @@ def test_a_flat_amount_is_written_in_units_of_its_currency(tmp_path: Path) -> No
 @pytest.mark.parametrize("path", PLANS, ids=lambda path: path.stem)
 def test_the_plans_of_the_tests_are_without_a_fault(path: Path) -> None:
     assert read_plan(path).file.examples
+
+
+@pytest.mark.parametrize("path", PLANS, ids=lambda path: path.stem)
+def test_the_published_schema_takes_what_the_program_takes(path: Path) -> None:
+    as_json = orjson.loads(orjson.dumps(read_lined(path)[0], default=float))
+
+    jsonschema.validate(as_json, plan_schema())
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        "colour: blue\n    expect: [{payee: harbor, month: 2026-01, amount: 80.00}]",
+        "expect: [{payee: harbor, month: January, amount: 80.00}]",
+        "expect: [{payee: harbor, month: 2026-01, amount: much}]",
+        "expect: []",
+    ],
+)
+def test_the_published_schema_refuses_what_the_program_refuses(facts: str, tmp_path: Path) -> None:
+    path = tmp_path / "standard.yaml"
+    path.write_text(example(facts))
+    as_json = orjson.loads(orjson.dumps(read_lined(path)[0], default=float))
+
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(as_json, plan_schema())
+    with pytest.raises(PlanFileFaults):
+        read_plan(path)
 
 
 # -- what is refused, with its line
