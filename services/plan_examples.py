@@ -299,27 +299,28 @@ class _Outcome:
     """What each payee has, in minor units, and why: the standing reason of each of its items, and of its zeros."""
 
     amounts_minor: Mapping[Part, int]
-    reasons: Mapping[Part, Mapping[str, str]]
+    reasons: Mapping[Part, Iterable[str]]
 
     @classmethod
     def of(cls, simulation: Simulation) -> "_Outcome":
         result = simulation.result()
         amounts: dict[Part, int] = {}
-        reasons: dict[Part, dict[str, str]] = {}
         for entry in result["entries"]:
-            part = (entry["payee"].removeprefix("agent:"), entry["cell"]["service_month"], entry["cell"]["charge_kind"])
+            part = _part({**entry, **entry["cell"]})
             amounts[part] = amounts.get(part, 0) + entry["amount_minor"]
-            reasons.setdefault(part, {})[entry["item"]] = entry["reason"].partition("; less ")[0]
-        for zero in result["zeros"]:
-            if zero["until_position"] is None:
-                part = (zero["payee"].removeprefix("agent:"), zero["service_month"], zero["charge_kind"])
-                reasons.setdefault(part, {})[zero["reason"]] = zero["reason"]
+        reasons: dict[Part, dict[str, None]] = {}
+        for row in (*simulation.standing(), *(zero for zero in result["zeros"] if zero["until_position"] is None)):
+            reasons.setdefault(_part(row), {})[row["reason"]] = None
         return cls(amounts, reasons)
 
     def of_part(self, payee: str, month: str, kind: ChargeKind | None) -> tuple[int, str]:
         parts = [(payee, month, k) for k in CHARGE_KINDS if kind in (None, k)]
-        words = [word for part in parts for word in self.reasons.get(part, {}).values()]
+        words = [word for part in parts for word in self.reasons.get(part, ())]
         return sum(self.amounts_minor.get(part, 0) for part in parts), " / ".join(dict.fromkeys(words))
+
+
+def _part(row: Mapping[str, Any]) -> Part:
+    return row["payee"].removeprefix("agent:"), row["service_month"], row["charge_kind"]
 
 
 def _failures(plan: LinedPlan, example: Example, at: Steps, outcome: _Outcome) -> Iterator[Failure]:

@@ -1,6 +1,6 @@
 """Commands tried on paper: the same domain, projections and rating as with a database, in memory."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
@@ -24,7 +24,7 @@ from domain.plan import CHARGE_KINDS
 from domain.rating import release_1
 from domain.rating.expected import ExpectedZero, expected_zeros
 from domain.rating.facts import AccountFacts, Cell, HouseFacts
-from domain.rating.reasons import came_because, explain, waiting_because
+from domain.rating.reasons import came_because, explain, reason, waiting_because
 from projections import agenda, deal_board
 from projections.agenda import Due
 from projections.ledger import KIND_NAMES, PAYER_ROLE, UNEARNED, Leg, book_name, payee_book
@@ -233,6 +233,23 @@ class Simulation:
         payee = release_1.SUSPENSE if leg.role == release_1.SUSPENSE_ROLE else payee
         explained = explain(before, after, (leg.item_no, leg.item_line, leg.role, payee), cell.currency)
         return (explained.item, explained.words) if explained else ("", "")
+
+    def standing(self) -> Iterator[dict[str, Any]]:
+        """Every share as it stands in the end, those of nothing too, with its reason, in order of its account."""
+        house, known = self.book.ledger.house, self.book.position
+        for account in self._accounts().values():
+            for cell in account.cells(house, known):
+                for item in rating.rate(account, house, cell, known, {}):
+                    for share in item.shares:
+                        yield {
+                            "payee": share.payee,
+                            "account": account.account,
+                            "service_month": months.text(cell.month),
+                            "charge_kind": CHARGE_KINDS[cell.kind],
+                            "currency": cell.currency,
+                            "amount_minor": share.amount_minor,
+                            "reason": reason(item, share, cell.currency),
+                        }
 
     def _adjustments(self) -> Iterable[dict[str, Any]]:
         """What was adjusted and what was reversed, as the agent sees it."""

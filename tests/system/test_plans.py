@@ -48,7 +48,6 @@ def one_example(tmp_path: Path, facts: str, rules: str = EIGHTY) -> list[str]:
 # -- examples
 
 
-@pytest.mark.xfail(strict=False, reason="whom a version applies to comes to rating next")
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_the_worked_examples_of_every_plan_pass(path: Path) -> None:
     plan = read_plan(path)
