@@ -32,6 +32,16 @@ def test_a_release_gives_the_shares_that_it_gave_when_it_was_frozen(log: str, re
     )
 
 
+@pytest.mark.parametrize(("log", "release"), CASES)
+def test_a_release_gives_the_reasons_that_it_gave_when_it_was_frozen(log: str, release: int) -> None:
+    path = frozen_file(log, release, "reasons")
+    changed = differences(path, Rated(read_log(log), RELEASES[release]).reasons())
+    assert not changed, (
+        f"release {release} gives other reasons. Where only the words were meant to change, delete {path.name}, "
+        f"{FREEZE} and read the difference:\n{changed}"
+    )
+
+
 @pytest.mark.parametrize("log", LOGS)
 def test_the_ledger_posts_what_the_first_release_gives_where_nothing_was_promoted(log: str) -> None:
     rated = Rated(read_log(log), RELEASES[1])
@@ -61,5 +71,5 @@ def test_freezing_never_overwrites(tmp_path: Path) -> None:
     kept.write_bytes(b"kept")
     written = freeze(tmp_path)
     assert kept.read_bytes() == b"kept"
-    assert len(written) == len(CASES) - 1
+    assert len(written) == 2 * len(CASES) - 1
     assert freeze(tmp_path) == []

@@ -81,8 +81,17 @@ from domain.plan import (
     Selector,
     ServiceMonthsFrom,
     SignedOrRenewedFrom,
+    WithdrawPlanVersion,
 )
 from domain.receipt import ReceiveMoney
+from domain.recipe import (
+    ApproveReprojection,
+    DropReprojection,
+    PlanVersionRef,
+    PromoteReprojection,
+    ProposeReprojection,
+    UndoReprojection,
+)
 from domain.succession import AnnounceSuccession, CompleteSuccession, SucceedVendor
 from domain.suspense import ApprovePlacement, LineOf, ProposePlacement
 from domain.vendor import ContractVendor, EndVendorAgreement, ListProducts, Product, ResumeVendorAgreement, VendorTerms
@@ -132,6 +141,10 @@ class Now:
     left: list[list["Given"]] = field(default_factory=list)
     """What is left of happenings that were interrupted."""
     versions: dict[str, int] = field(default_factory=lambda: {"seller": 2, "upline": 1})
+    reprojected: int = 0
+    reprojections: list[str] = field(default_factory=list)
+    """Those that may have been promoted and not undone."""
+    undoings: int = 0
 
     @property
     def today(self) -> date:
@@ -472,6 +485,65 @@ class NewPlanVersion:
 
 
 @dataclass(frozen=True)
+class Reprojected:
+    """Proposed plan versions, another rating release, or both; how far it goes: left open, dropped, approved, promoted.
+
+    A second proposal for the recipe that is live may wait beside it (``rival``), for another rating release.
+    """
+
+    versions: tuple[NewPlanVersion, ...]
+    release: int | None
+    outcome: str
+    rival: bool = False
+
+    def commands(self, now: Now) -> Iterator[Given]:
+        refs: list[PlanVersionRef] = []
+        for version in self.versions:
+            yield by_ann(WithdrawPlanVersion(plan=version.plan, plan_version=now.versions[version.plan] + 1))
+            yield next(version.commands(now))
+            refs.append(PlanVersionRef(plan=version.plan, plan_version=now.versions[version.plan]))
+            if self.outcome != "promoted":
+                now.versions[version.plan] -= 1  # it waits, and is withdrawn when another one is proposed
+        now.reprojected += 1
+        name = f"rp-{now.reprojected}"
+        now.reprojections.append(name)
+        if self.rival:
+            yield by_ann(ProposeReprojection(reprojection=f"{name}-rival", release=2, proposed_because="to compare"))
+        yield by_ann(
+            ProposeReprojection(
+                reprojection=name, plan_versions=tuple(refs), release=self.release, proposed_because="a new season"
+            )
+        )
+        yield from _carried(name, self.outcome)
+
+
+@dataclass(frozen=True)
+class Undone:
+    """What the last reprojection but ``back`` brought is taken back, if it goes as far as that."""
+
+    back: int
+    outcome: str
+
+    def commands(self, now: Now) -> Iterator[Given]:
+        if not now.reprojections:
+            return
+        undoes = now.reprojections.pop(-1 - self.back % len(now.reprojections))
+        now.undoings += 1
+        name = f"undo-{now.undoings}"
+        yield by_ann(UndoReprojection(reprojection=name, undoes=undoes, proposed_because="a mistake"))
+        yield from _carried(name, self.outcome)
+
+
+def _carried(reprojection: str, outcome: str) -> Iterator[Given]:
+    if outcome == "dropped":
+        yield by_ann(DropReprojection(reprojection=reprojection))
+    if outcome in ("approved", "promoted"):
+        yield by_bob(ApproveReprojection(reprojection=reprojection))
+    if outcome == "promoted":
+        yield by_ann(PromoteReprojection(reprojection=reprojection))
+
+
+@dataclass(frozen=True)
 class NewService:
     contract: str
     service: str
@@ -804,6 +876,8 @@ Happening = (
     | AgreementEnded
     | AgreementResumed
     | NewPlanVersion
+    | Reprojected
+    | Undone
     | NewService
     | Activated
     | Repriced
@@ -1235,3 +1309,55 @@ HAPPENINGS: st.SearchStrategy[Happening] = st.one_of(
 _PART = st.lists(HAPPENINGS, max_size=8)
 STORIES: st.SearchStrategy[Story] = st.tuples(*[_PART] * 5).map(lambda parts: [one for part in parts for one in part])
 """Some twenty happenings; in parts, because one long list is seldom drawn and one with a least length shrinks badly."""
+
+# -- stories in which the recipe becomes another
+
+_OTHER_RATE = st.sampled_from(("0.6", "0.333", "1")).map(lambda rate: (Rule(rule="default", pay=percent(rate)),))
+_OTHER_VERSION = st.builds(
+    NewPlanVersion,
+    st.sampled_from(("seller", "seller", "upline")),
+    st.booleans(),
+    st.integers(-2, 2),
+    _OTHER_RATE | _RULES,
+    _OVERRIDES,
+)
+_OUTCOME = st.sampled_from(("promoted", "promoted", "promoted", "promoted", "approved", "open", "dropped"))
+_REPROJECTED = st.builds(
+    Reprojected,
+    st.lists(
+        _OTHER_VERSION | _OTHER_VERSION | _REACHING, min_size=1, max_size=2, unique_by=lambda version: version.plan
+    ).map(tuple),
+    st.sampled_from((None, None, 1, 2)),
+    _OUTCOME,
+    st.sampled_from((False, False, False, True)),
+)
+_RELEASED = st.builds(Reprojected, st.just(()), st.sampled_from((2, 2, 1)), _OUTCOME)
+_UNDONE = st.builds(Undone, st.sampled_from((0, 0, 0, 1)), st.just("promoted") | _OUTCOME)
+_SHARED = st.builds(
+    Letter,
+    account=_ACCOUNT,
+    agents=st.sampled_from(((("harbor", 1), ("delta", 1)), (("delta", 60), ("harbor", 40), ("summit", 1)))),
+    month=st.integers(-1, 1),
+)
+_SWITCH = st.one_of(
+    _REPROJECTED,
+    _REPROJECTED,
+    _RELEASED,
+    _UNDONE,
+    _UNDONE,
+    st.builds(Interrupted, _PAY_RUN, st.integers(1, 2)),
+    st.builds(Interrupted, _REPROJECTED | _UNDONE, st.integers(1, 4)),
+    st.builds(WentOn, st.integers(0, 2), st.integers(1, 3)),
+)
+_BETWEEN = st.lists(HAPPENINGS | _SHARED | _STATEMENT | _PAY_RUN, max_size=5)
+_SWITCHES = st.lists(_SWITCH, min_size=1, max_size=3)
+_ODD = [
+    Letter("A-1", (("harbor", 1), ("delta", 1)), 0),
+    Statement("lumen", tuple(Line("5-1", odd, month=-1) for odd in ("101", "-333.335", "1"))),
+    PayRun("settled"),
+]
+"""Two agents share lines that cannot be halved, and are paid."""
+REPROJECTED_STORIES: st.SearchStrategy[Story] = st.tuples(
+    st.sampled_from(([], _ODD, _ODD)), *[_BETWEEN, _SWITCHES] * 3, _BETWEEN
+).map(lambda parts: [one for part in parts for one in part])
+"""Other happenings, then what becomes of the recipe, and again; money is paid before, between and after."""

@@ -93,22 +93,25 @@ class Rated:
         return "".join(f"{line}\n" for line in lines).encode()
 
     def reasons(self) -> bytes:
-        """Why each share became what it is; at the end every expected zero."""
-        lines: list[str] = []
+        """Why shares became what they are, of each cell's items the first one; at the end every expected zero."""
+        lines: dict[str, str] = {}
         for known, account, cell, before, after in self.turns():
             was, now = parts(before), parts(after)
             for item in after:
                 for share in item.shares:
                     part = (item.item_no, item.line, share.role, share.payee)
                     if was.get(part, 0) != now[part]:
-                        words = reason(item, share, cell.currency)
-                        lines.append(f"{_where(known, account, cell, part)} {words}")
+                        of_cell = _where(known, account, cell, (0, 0, share.role, share.payee))
+                        lines.setdefault(
+                            of_cell, f"{_where(known, account, cell, part)} {reason(item, share, cell.currency)}"
+                        )
         for account in self.accounts.values():
             for cell in account.cells(self.house, self.book.position):
                 for item in self.release.rate(account, self.house, cell, self.book.position, {}):
-                    where = f"{account.account} {months.text(cell.month)} {CHARGE_KINDS[cell.kind]}"
-                    lines += [f"{where} {zero.payee} nothing: {zero.reason}" for zero in item.zeros]
-        return "".join(f"{line}\n" for line in dict.fromkeys(lines)).encode()
+                    for zero in item.zeros:
+                        line = f"{account.account} {CHARGE_KINDS[cell.kind]} {zero.payee} nothing: {zero.reason}"
+                        lines.setdefault(line, line)
+        return "".join(f"{line}\n" for line in lines.values()).encode()
 
 
 def parts(items: Iterable[Item]) -> dict[Part, int]:

@@ -1,4 +1,4 @@
-"""``python -m tests.golden.releases`` freezes what is not frozen yet: each release's shares for each log.
+"""``python -m tests.golden.releases`` freezes what is not frozen yet: each release's shares and reasons for each log.
 
 It only ever adds files. What a release gave may have been posted and paid by somebody.
 """
@@ -15,10 +15,11 @@ def freeze(folder: Path = releases.HERE) -> list[Path]:
     written: list[Path] = []
     for log in LOGS:
         for number, release in RELEASES.items():
-            path = folder / frozen_file(log, number, "shares").name
-            if not path.exists():
-                path.write_bytes(Rated(read_log(log), release).shares())
-                written.append(path)
+            for what, given in (("shares", Rated.shares), ("reasons", Rated.reasons)):
+                path = folder / frozen_file(log, number, what).name
+                if not path.exists():
+                    path.write_bytes(given(Rated(read_log(log), release)))
+                    written.append(path)
     return written
 
 
