@@ -5,13 +5,14 @@ expected for each payee and service month. Amounts are in units of the example's
 percentages. Every fault names its line; all of them are listed.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import yaml
 from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core.core_schema import DecimalSchema
@@ -22,7 +23,7 @@ from domain import months, plan
 from domain.agent_of_record import Weighted
 from domain.ids import AccountId, AgentId, CategoryId, ContractId, PlanId, ProductId, ServiceId, Slug, VendorId, Words
 from domain.message import Actor, Context, Model, Refused, dated
-from domain.money import ABSURD_MINOR, Currency, Rate, plain, to_minor
+from domain.money import ABSURD_MINOR, MINOR_UNITS, Currency, Rate, plain, to_minor
 from domain.months import Month
 from domain.plan import (
     AppliesTo,
@@ -46,6 +47,7 @@ HOUSE = "house"
 """Whom an example names where it says what the house keeps."""
 MONTHS_AT_ONCE = 120
 LAST_MONTH = "2099-12"
+LINE_WIDTH = 120
 
 
 def _in_units(given: Any) -> Any:
@@ -497,3 +499,38 @@ def each_month(first: str, through: str | None) -> list[str]:
     """Every month from the first through the last one; none where that is before it, or beyond reason."""
     last = min(months.number(through or first), months.number(first) + MONTHS_AT_ONCE)
     return [months.text(month) for month in range(months.number(first), last + 1)]
+
+
+# -- writing it
+
+
+def as_yaml(of_plan: str, versions: Iterable[ProposePlanVersion]) -> str:
+    """Versions as they stand in a plan file, for one to be begun with; the examples are left to be written."""
+    fields = {"plan": of_plan, "versions": [_written(version) for version in versions], "examples": []}
+    return yaml.safe_dump(fields, sort_keys=False, allow_unicode=True, default_flow_style=None, width=LINE_WIDTH)
+
+
+def _written(version: ProposePlanVersion) -> dict[str, Any]:
+    """What differs from what is meant without a word, in the order in which a person reads it."""
+    fields = version.model_dump(by_alias=True, exclude_defaults=True)
+    if "applies_to" in fields:
+        fields["applies_to"] = version.applies_to.model_dump(by_alias=True, exclude_none=True)
+    own = {name: _plainly(fields[name]) for name in VersionInFile.model_fields if name in fields}
+    return {"version": version.plan_version, **own}
+
+
+def _plainly(value: Any) -> Any:
+    """Rates as percentages, and amounts in units."""
+    if isinstance(value, list | tuple):
+        return [_plainly(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    fields: dict[str, Any] = {}
+    for name, inner in value.items():
+        if name in ("rate", "clawback_rate"):
+            fields[name] = f"{plain(Decimal(inner) * 100)}%"
+        elif name == "amount_minor":
+            fields["amount"] = plain(Decimal(inner) / MINOR_UNITS[value.get("currency", "USD")])
+        else:
+            fields[name] = _plainly(inner)
+    return fields

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from adapters.plan_file import LinedPlan, read_plan
+from adapters.plan_file import LinedPlan, as_yaml, read_plan
 from domain.ids import plan_stream
 from domain.plan import PublishPlanVersion, WithdrawPlanVersion
 from domain.words import counted
@@ -59,6 +59,7 @@ def _show_tried(plan: LinedPlan, tried: Sequence[Tried]) -> None:
 @plan_app.command("show")
 def plan_show(
     what: Annotated[str, typer.Argument(help="PLAN, PLAN@N, or a plan file.")],
+    yaml: Annotated[bool, typer.Option("--yaml", help="Print it as the beginning of a plan file.")] = False,
     json: Json = False,
 ) -> None:
     """Say in words what a plan pays, and to whom each version applies."""
@@ -70,6 +71,10 @@ def plan_show(
         render.as_json(
             [version.says.model_dump(mode="json", exclude={"effective_on"}) for version in versions.values()]
         )
+        return
+    if yaml:
+        proposals = [version.says for version in versions.values()]
+        render.say(as_yaml(proposals[0].plan, proposals).rstrip())
         return
     for version in versions.values():
         render.say(version.title)

@@ -21,6 +21,7 @@ from domain.plan import (
     pays_once,
 )
 from projections import plan_words
+from projections.audit_trail.words import and_
 
 Says = ProposePlanVersion
 """What a version says, wherever it stands: in a file, proposed, or published."""
@@ -110,20 +111,47 @@ def _reach(before: Says, after: Says) -> Iterator[Change]:
 
 def _rules(before: Says, after: Says) -> Iterator[Change]:
     several = len(before.rules) > 1 or len(after.rules) > 1
+    same = {(rule.when, rule.pay) for rule in before.rules} & {(rule.when, rule.pay) for rule in after.rules}
     for when, once in dict.fromkeys((rule.when, pays_once(rule.pay)) for rule in (*before.rules, *after.rules)):
         was, now = _pays(before.rules, when, once), _pays(after.rules, when, once)
-        if was is not None and now is not None and was.pay == now.pay:
+        if (was.pay if was else None) == (now.pay if now else None):
             continue
-        if was or now:
-            told_before, told_after = (plan_words.pay(r.pay) if r else "nothing" for r in (was, now))
-            direction = _direction(was.pay if was else None, now.pay if now else None)
-            yield Change("rule", _whom(when, once, several), told_before, told_after, direction)
+        overlaps = [
+            [rule.rule for rule in _may_pay(version.rules, when, once, paid) if (rule.when, rule.pay) not in same]
+            for version, paid in ((before, was), (after, now))
+        ]
+        told_before, told_after = (_rule_told(*of) for of in zip((was, now), overlaps, strict=True))
+        direction = _direction(was.pay if was else None, now.pay if now else None)
+        known: Direction = "otherwise" if any(overlaps) else direction
+        yield Change("rule", _whom(when, once, several), told_before, told_after, known)
+
+
+def _rule_told(rule: Rule | None, overlaps: list[str]) -> str:
+    paid = plan_words.pay(rule.pay) if rule else "nothing"
+    return f"{paid} (or what {and_(overlaps)} pays, where it is for them too)" if overlaps else paid
 
 
 def _pays(rules: Iterable[Rule], when: Selector, once: bool) -> Rule | None:
     """The rule that pays items of which no more is known than the selector says."""
     fitting = [rule for rule in rules if pays_once(rule.pay) == once and _covers(rule.when, when)]
     return max(fitting, key=lambda rule: rule.when.specificity, default=None)
+
+
+def _may_pay(rules: Iterable[Rule], when: Selector, once: bool, paid: Rule | None) -> Iterator[Rule]:
+    """Rules that would go before the one that pays, for those of the items that they are for too.
+
+    Whether any are, the selectors do not say: a product may be of a category or not. A rule for a part of the items is
+    not among them; what it pays is said of that part.
+    """
+    for rule in rules:
+        first = paid is None or rule.when.specificity > paid.when.specificity
+        apart = any(
+            value is not None and getattr(rule.when, name) is not None and getattr(rule.when, name) != value
+            for name, value in when
+        )
+        nested = _covers(when, rule.when) or _covers(rule.when, when)
+        if pays_once(rule.pay) == once and first and not apart and not nested:
+            yield rule
 
 
 def _covers(wide: Selector, narrow: Selector) -> bool:

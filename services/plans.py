@@ -120,7 +120,7 @@ def next_of(plan: LinedPlan, tried: Iterable[Tried], state: Plan, number: int | 
     _check_examples(plan, tried)
     in_file, in_house = versions_in(plan), versions_of(state)
     for n, (title, standing) in in_house.items():
-        stands = "published" if n in state.published else "proposed"
+        stands = "ended" if n in state.ended else "published" if n in state.published else "proposed"
         if n not in in_file:
             raise VersionMissingInFile(f"{title} is {stands} and not in {plan.name}; add it to the file")
         if differences := changes(standing, in_file[n].says):

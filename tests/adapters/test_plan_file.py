@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from adapters.faults import FileFault
-from adapters.plan_file import LinedPlan, PlanFile, PlanFileFaults, plan_schema, read_plan
+from adapters.plan_file import LinedPlan, PlanFile, PlanFileFaults, as_yaml, plan_schema, read_plan
 from adapters.yaml_file import read_lined
 from domain.plan import AppliesTo, Cohort, Flat, PercentOfCommission, Rule
 from services.plan_examples import try_examples
@@ -274,6 +274,35 @@ def test_yaml_that_cannot_be_read_is_refused_in_one_sentence(text: bytes, fault:
 @pytest.mark.parametrize("text", ["", "- a\n", "1\n", "text\n", "plan: 2026-01-05\nversions: x\nexamples: {}\n"])
 def test_what_is_no_plan_at_all_is_refused_with_a_line(text: str, tmp_path: Path) -> None:
     assert faults(tmp_path, text)[0].startswith("line 1: ")
+
+
+# -- written
+
+
+@pytest.mark.parametrize("path", PLANS, ids=lambda path: path.stem)
+def test_versions_are_written_as_they_are_read(path: Path, tmp_path: Path) -> None:
+    plan = read_plan(path).file
+    versions = [version.proposal(plan.plan) for version in plan.versions]
+
+    written = as_yaml(plan.plan, versions).removesuffix("examples: []\n")
+
+    again = read(tmp_path, written + EXAMPLES).file
+    assert [version.proposal(again.plan) for version in again.versions] == versions
+
+
+def test_what_is_written_is_what_a_person_would_write(tmp_path: Path) -> None:
+    rules = (
+        "{rule: residual, pay: {kind: percent-of-commission, rate: 0.125}}",
+        "{rule: port, when: {product: port}, pay: {kind: flat, amount: 3, currency: MRU}}",
+    )
+    plan = read(tmp_path, version(*rules)).file
+
+    assert as_yaml(plan.plan, [plan.versions[0].proposal(plan.plan)]) == (
+        "plan: standard\nversions:\n- version: 1\n  rules:\n"
+        "  - rule: residual\n    pay: {kind: percent-of-commission, rate: 12.5%}\n"
+        "  - rule: port\n    when: {product: port}\n    pay: {kind: flat, amount: '3', currency: MRU}\n"
+        "examples: []\n"
+    )
 
 
 # -- nonsense

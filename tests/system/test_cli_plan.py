@@ -138,6 +138,8 @@ def test_a_plan_goes_from_its_file_into_the_house_version_by_version(trailbook: 
     assert "less, for category voice: 60%" in trailbook.fine("plan", "compare", "standard@1", "standard@2").out
     assert "nothing changes" in trailbook.fine("plan", "compare", "standard", path).out
     assert trailbook.fine("plan", "show", "standard").out.count("version ") == 2
+    begun = trailbook.fine("plan", "show", "standard", "--yaml").out
+    assert begun.startswith("plan: standard\nversions:\n- version: 1\n  because: the agreement that every new agent")
 
 
 def test_a_version_that_waits_is_withdrawn_and_proposed_otherwise(trailbook: Program, tmp_path: Path) -> None:

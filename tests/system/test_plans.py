@@ -193,6 +193,26 @@ def test_a_rule_that_is_only_called_otherwise_changes_nothing(tmp_path: Path) ->
     assert list(compared(one, renamed)) == ["nothing changes: both pay the same to the same"]
 
 
+def test_what_no_selector_can_tell_is_not_called_more_or_less(tmp_path: Path) -> None:
+    # fiber may be data: said to have 80 percent under the second version, it had 60
+    rules = "{rule: residual, pay: {kind: percent-of-commission, rate: 80%}}"
+    data = "{rule: data, when: {category: data}, pay: {kind: percent-of-commission, rate: %d%%}}"
+    fiber = "{rule: fiber, when: {product: fiber}, pay: {kind: percent-of-commission, rate: 70%}}"
+    text = (
+        f"plan: standard\nversions:\n  - version: 1\n    rules: [{rules}, {data % 60}, {fiber}]\n"
+        f"  - version: 2\n    rules: [{rules}, {data % 60}]\n  - version: 3\n    rules: [{rules}, {data % 50}]\n"
+    )
+    versions = versions_in(plan_of(tmp_path, text + VERSIONS[VERSIONS.index("examples:") :]))
+
+    assert [str(change) for change in changes(versions[1].says, versions[3].says)] == [
+        "for category data: 50% of commission received, instead of 60% of commission received (or what fiber pays, "
+        "where it is for them too)",
+        "for product fiber: 80% of commission received (or what data pays, where it is for them too), instead of 70% "
+        "of commission received",
+    ]
+    assert [change.direction for change in changes(versions[2].says, versions[3].says)] == ["less"]
+
+
 def test_more_and_less_change_places_when_two_versions_do() -> None:
     opposite = {"more": "less", "less": "more", "otherwise": "otherwise"}
     found = [version.says for path in FILES for version in versions_in(read_plan(path)).values()]
