@@ -13,7 +13,7 @@ from domain.words import counted
 from services import plans, render
 from services.cli_shared import By, Json, WrongUsage, command_of, give, opened_house
 from services.plan_compare import changes, compared, told
-from services.plan_examples import Tried, failures_told
+from services.plan_examples import Tried, failures_told, not_shown
 from services.plans import Named, Version, named
 
 plan_app = typer.Typer(
@@ -33,10 +33,14 @@ def plan_check(file: File, json: Json = False) -> None:
     """Run a plan file's worked examples; exit code 2 where the file is at fault, 1 where an example fails."""
     plan, tried = plans.check(file)
     failed = sum(bool(one.failures) for one in tried)
+    unseen = not_shown(plan, tried)
     if json:
-        render.as_json({"plan": plan.file.plan, "ok": not failed, "examples": [_tried_row(one) for one in tried]})
+        rows = [_tried_row(one) for one in tried]
+        render.as_json({"plan": plan.file.plan, "ok": not failed, "examples": rows, "not_shown": unseen})
     else:
         _show_tried(plan, tried)
+        for sentence in unseen:
+            render.say(sentence)
     if failed:
         raise typer.Exit(1)
 

@@ -104,6 +104,21 @@ class Tried:
     example: str
     line: int
     failures: tuple[Failure, ...]
+    shown: frozenset[tuple[int, str]]
+    """The rules of the plan's versions that came to pay something, or nothing, in it."""
+
+
+def not_shown(plan: LinedPlan, tried: Iterable[Tried]) -> list[str]:
+    """Rules that no example shows, in words with their lines: what they pay was never looked at."""
+    shown = {rule for one in tried for rule in one.shown}
+    found: list[str] = []
+    for n, version in enumerate(plan.file.versions):
+        named = [(("versions", n, "rules", m), rule.rule) for m, rule in enumerate(version.rules)]
+        named += [(("versions", n, "overrides", m), override.rule) for m, override in enumerate(version.overrides)]
+        for steps, rule in named:
+            if (version.version, rule) not in shown:
+                found.append(f"{plan.where(steps)}: no example shows rule {rule} of version {version.version}")
+    return found
 
 
 def try_examples(plan: LinedPlan) -> list[Tried]:
@@ -119,8 +134,10 @@ def try_examples(plan: LinedPlan) -> list[Tried]:
             told = story[int(refusal["id"])]
             refused.append((plan.lines.of(told.steps), f"example {example.example!r}: {refusal['because']}"))
         if not simulation.refusals:
-            failures = tuple(_failures(plan, example, steps, _Outcome.of(simulation)))
-            tried.append(Tried(example.example, plan.lines.of(steps), failures))
+            outcome = _Outcome.of(simulation)
+            shown = frozenset(rule[1:] for rule in outcome.rules if rule[0] == plan.file.plan)
+            failures = tuple(_failures(plan, example, steps, outcome))
+            tried.append(Tried(example.example, plan.lines.of(steps), failures, shown))
     if refused:
         raise PlanFileFaults(plan.name, refused)
     return tried
@@ -300,6 +317,7 @@ class _Outcome:
 
     amounts_minor: Mapping[Part, int]
     reasons: Mapping[Part, Iterable[str]]
+    rules: frozenset[tuple[str, int, str]]
 
     @classmethod
     def of(cls, simulation: Simulation) -> "_Outcome":
@@ -308,10 +326,11 @@ class _Outcome:
         for entry in result["entries"]:
             part = _part({**entry, **entry["cell"]})
             amounts[part] = amounts.get(part, 0) + entry["amount_minor"]
+        shares = list(simulation.standing())
         reasons: dict[Part, dict[str, None]] = {}
-        for row in (*simulation.standing(), *(zero for zero in result["zeros"] if zero["until_position"] is None)):
+        for row in (*shares, *(zero for zero in result["zeros"] if zero["until_position"] is None)):
             reasons.setdefault(_part(row), {})[row["reason"]] = None
-        return cls(amounts, reasons)
+        return cls(amounts, reasons, frozenset(share["rule"] for share in shares if share["rule"]))
 
     def of_part(self, payee: str, month: str, kind: ChargeKind | None) -> tuple[int, str]:
         parts = [(payee, month, k) for k in CHARGE_KINDS if kind in (None, k)]

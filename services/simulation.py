@@ -235,12 +235,13 @@ class Simulation:
         return (explained.item, explained.words) if explained else ("", "")
 
     def standing(self) -> Iterator[dict[str, Any]]:
-        """Every share as it stands in the end, those of nothing too, with its reason, in order of its account."""
+        """Every share as it stands in the end, those of nothing too, with its rule and its reason, by account."""
         house, known = self.book.ledger.house, self.book.position
         for account in self._accounts().values():
             for cell in account.cells(house, known):
                 for item in rating.rate(account, house, cell, known, {}):
                     for share in item.shares:
+                        why = share.coefficient.why if share.coefficient else None
                         yield {
                             "payee": share.payee,
                             "account": account.account,
@@ -248,6 +249,7 @@ class Simulation:
                             "charge_kind": CHARGE_KINDS[cell.kind],
                             "currency": cell.currency,
                             "amount_minor": share.amount_minor,
+                            "rule": (why.plan, why.plan_version, why.rule) if why else None,
                             "reason": reason(item, share, cell.currency),
                         }
 

@@ -9,7 +9,7 @@ from adapters.plan_file import LinedPlan, PlanFileFaults, read_plan
 from domain.message import Actor, Context
 from domain.plan import EMPTY, Plan, PublishPlanVersion, decide, evolve
 from services.plan_compare import changes, compared, says, told
-from services.plan_examples import failures_told, try_examples
+from services.plan_examples import failures_told, not_shown, try_examples
 from services.plans import (
     ExamplesFail,
     Named,
@@ -52,9 +52,10 @@ def one_example(tmp_path: Path, facts: str, rules: str = EIGHTY) -> list[str]:
 def test_the_worked_examples_of_every_plan_pass(path: Path) -> None:
     plan = read_plan(path)
 
-    failures = [f"{plan.name} line {f.line}: {f}" for tried in try_examples(plan) for f in tried.failures]
+    tried = try_examples(plan)
 
-    assert failures == []
+    assert [f"{plan.name} line {f.line}: {f}" for one in tried for f in one.failures] == []
+    assert not_shown(plan, tried) == []
 
 
 def test_what_differs_is_said_with_the_line_the_figures_and_the_reason_of_the_rating(tmp_path: Path) -> None:
@@ -96,6 +97,18 @@ def test_a_zero_is_expected_with_its_reason(tmp_path: Path) -> None:
     )
 
     assert one_example(tmp_path, service_alone, "{rule: mrc, pay: {kind: percent-of-mrc, rate: 10%}}") == []
+
+
+def test_a_rule_that_no_example_shows_is_told_with_its_line(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, VERSIONS)
+
+    assert not_shown(plan, try_examples(plan))[:4] == [
+        "standard.yaml line 5: no example shows rule residual of version 1",
+        "standard.yaml line 6: no example shows rule voice of version 1",
+        "standard.yaml line 7: no example shows rule bonus of version 1",
+        "standard.yaml line 9: no example shows rule team of version 1",
+    ]
+    assert len(not_shown(plan, try_examples(plan))) == 8
 
 
 def test_an_example_that_the_house_would_refuse_is_at_fault_where_it_says_so(tmp_path: Path) -> None:
