@@ -49,3 +49,19 @@ def test_the_first_month_that_begins_on_a_day_or_after_it(day: date, first: str)
 @pytest.mark.parametrize(("text", "last"), [("2024-02", date(2024, 2, 29)), ("2026-02", date(2026, 2, 28))])
 def test_a_month_ends_on_its_last_day(text: str, last: date) -> None:
     assert months.last_day(months.number(text)) == last
+
+
+@pytest.mark.parametrize(
+    ("day", "count", "later"),
+    [
+        (date(2026, 1, 15), 12, date(2027, 1, 15)),
+        (date(2026, 8, 31), 6, date(2027, 2, 28)),
+        (date(2023, 8, 31), 6, date(2024, 2, 29)),
+        (date(2026, 12, 1), 1, date(2027, 1, 1)),
+        (date(9999, 1, 1), 12, date.max),
+    ],
+)
+def test_so_many_months_later_it_is_the_same_day_or_the_last_of_a_shorter_month(
+    day: date, count: int, later: date
+) -> None:
+    assert months.later(day, count) == later

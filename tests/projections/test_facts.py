@@ -9,7 +9,7 @@ from unittest.mock import Mock
 import pytest
 
 from domain.account import AddAlias, Alias, EndAlias
-from domain.contract import ActivateService, AssignService, OrderService, SignContract
+from domain.contract import ActivateService, AssignService, OrderService, RenewContract, SignContract
 from domain.line_move import ApproveLineMove, ProposeLineMove
 from domain.rating.release_1 import items
 from domain.suspense import ApprovePlacement, LineOf, ProposePlacement
@@ -583,3 +583,44 @@ def test_given_batches_of_any_size_then_the_rows_are_the_same(size: int) -> None
     rows = in_batches(log.events, size, facts.tables, facts.project)
 
     assert rows == in_batches(log.events, 7, facts.tables, facts.project)
+
+
+# -- what rating needs of contracts and of reversals
+
+
+def _bodies(asked: Asked, tag: str) -> list[Any]:
+    found = (json.loads(row[3]) for row in asked.book.tables.content["facts"])
+    return [fact for fact in found if fact[0] == tag]
+
+
+def test_a_service_knows_every_term_of_its_contract_also_those_from_before_it_was_assigned() -> None:
+    """Each with its first day, its months and the position of the signing or renewal."""
+    renew = RenewContract(contract="C-1", term_months=24, effective_on=date(2026, 1, 20))
+
+    asked = told(
+        PEOPLE,
+        ACCOUNT,
+        SignContract(contract="C-1", customer="alder-foods", vendor="lumen", term_months=6),
+        OrderService(contract="C-1", service="dia", product="dia", mrc_minor=100_00),
+        renew,
+        AssignService(contract="C-1", service="dia", account="ACC-1"),
+        renew.model_copy(update={"term_months": 0, "effective_on": date(2026, 2, 1)}),
+    )
+
+    end = len(asked.book.log.events)
+    (service,) = _bodies(asked, "service")
+    assert service[8:] == [[["2026-01-05", 6, end - 4], ["2026-01-20", 24, end - 2]]]
+    assert _bodies(asked, "renewed") == [["renewed", "C-1", "2026-02-01", 0]]
+
+
+def test_a_negative_line_says_in_which_month_it_was_reported_also_where_it_is_moved() -> None:
+    asked = told(
+        PEOPLE,
+        ACCOUNT,
+        statement("2026-03", line("2026-01"), line("2026-01", commission=-1), line(commission=-2, number="9-9")),
+        place("9-9"),
+    )
+
+    march = 2026 * 12 + 2
+    by_line = [(fact[2], fact[11:]) for fact in _bodies(asked, "line")]
+    assert by_line == [(1, []), (2, [march]), (3, [march]), (3, [march])]

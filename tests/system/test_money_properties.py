@@ -25,7 +25,18 @@ from domain.calendar import DayOpened
 from domain.log import NewEvent
 from domain.money import half_away
 from domain.payout import CommissionHeld, HeldCommissionReleased, PayoutProposed, PayoutReleased, PayoutReturned
-from domain.plan import Differential, Override, PercentOfMrc, Rule, Selector
+from domain.plan import (
+    AsContractsExpire,
+    Cohort,
+    Differential,
+    FromRenewal,
+    MultipleOfMrcOnce,
+    Override,
+    PercentOfMrc,
+    Retroactive,
+    Rule,
+    Selector,
+)
 from domain.rating.expected import expected_zeros
 from domain.rating.facts import HOUSE_NO, NEVER, RECURRING, SPIFF, AccountFacts, Cell, HouseFacts
 from domain.rating.facts import Line as FactLine
@@ -79,12 +90,14 @@ from tests.system.generated import (
     PayRun,
     Placement,
     Reinstated,
+    Renewed,
     Revised,
     SignedLetter,
     Statement,
     Story,
     Succeeded,
     Suspended,
+    Terminated,
     Told,
     day,
     percent,
@@ -542,6 +555,7 @@ def test_in_thousands_of_stories(check: Property) -> None:
 # -- stories that broke a property once, and others that chance seldom tells
 
 _OF_MRC = Rule(rule="by-mrc", pay=PercentOfMrc(kind="percent-of-mrc", rate=Decimal("0.1")))
+_SPIFF = Rule(rule="spiff", pay=MultipleOfMrcOnce(kind="multiple-of-mrc-once", multiple=Decimal(1)))
 _BY_CATEGORY = (
     Rule(rule="default", pay=percent("0.5")),
     Rule(rule="voice", when=Selector(category="voice"), pay=percent("0.9")),
@@ -717,6 +731,87 @@ STORIES_TO_REMEMBER: dict[str, Story] = {
         SignedLetter(("A-1",), (("delta", 1),), 1, 2),
         PayRun("settled"),
         Answered("A-1", "decline", None, True),
+        PayRun("settled"),
+    ],
+    "as contracts expire less is paid, nothing evergreen, one renews late, and reversals use the schedule of today": [
+        PayRun("settled"),
+        NewPlanVersion(
+            "seller",
+            False,
+            0,
+            (Rule(rule="less", pay=percent("0.6")),),
+            (),
+            AsContractsExpire(kind="as-contracts-expire", from_=day(0)),
+            ("contract-term",),
+            "schedule-of-today",
+        ),
+        MonthsPass(1),
+        Statement("lumen", (Line("5-1", "1000"), Line("5-1", "-1000", month=-3), Line("5-1", "-499", month=-1))),
+        Statement("zito", (Line("5-2", "1000"), Line("5-2", "-30", month=-2))),
+        Renewed("C-1", day(2, 15), 2),
+        MonthsPass(2),
+        Statement("lumen", (Line("5-1", "18748"), Line("5-1", "1000", month=-1), Line("5-1", "-30", month=-4))),
+        NewPlanVersion("seller", False, 3, (Rule(rule="more", pay=percent("0.9")),), ()),
+        PayRun("settled"),
+    ],
+    "a cohort is paid more from a month on, months already paid less, and a renewal into the cohort is learned late": [
+        Statement("lumen", (Line("5-1", "18748", month=-1), Line("5-1", "18748", month=0))),
+        PayRun("settled"),
+        NewPlanVersion(
+            "seller",
+            False,
+            0,
+            (Rule(rule="cohort", pay=percent("0.9")),),
+            (),
+            Cohort(kind="cohort", cohort_from=day(-6), cohort_until=day(2), from_=day(1)),
+        ),
+        NewPlanVersion(
+            "upline",
+            False,
+            0,
+            (Rule(rule="own", pay=percent("0.5")),),
+            (_DIFFERENTIAL,),
+            Retroactive(kind="retroactive", from_=day(0), until=day(2)),
+        ),
+        MonthsPass(1),
+        Statement("lumen", (Line("5-1", "1000"), Line("5-1", "-1000", month=-2))),
+        Renewed("C-1", day(1, 2), 2),
+        NewPlanVersion(
+            "seller",
+            False,
+            0,
+            (_OF_MRC,),
+            (),
+            FromRenewal(kind="from-renewal", from_=day(2)),
+            ("contract-term",),
+        ),
+        Renewed("C-1", day(3), 0),
+        PayRun("settled"),
+    ],
+    "a renewal that is learned late brings a reversal of an older month under the schedule of today": [
+        NewPlanVersion(
+            "seller",
+            False,
+            0,
+            (Rule(rule="less", pay=percent("0.6")),),
+            (),
+            FromRenewal(kind="from-renewal", from_=day(1)),
+            (),
+            "schedule-of-today",
+        ),
+        Statement("lumen", (Line("5-1", "1000", month=-2), Line("5-1", "-1000", month=-2))),
+        Renewed("C-1", day(1, 15), 12),
+    ],
+    "a version ends with agreements that end with evergreen": [
+        NewPlanVersion("seller", False, 0, (_OF_MRC, _SPIFF), (), None, ("agent-agreement", "vendor-agreement")),
+        NewService("C-1", "voip", "A-1", None, 12345, day(2, 15)),
+        PayRun("settled"),
+        Terminated("delta", 1, True),
+        AgreementEnded("lumen", True, day(2)),
+        Statement("lumen", (Line("5-1", "1000"), Line("5-1", "1000", month=-1))),
+        Statement("zito", (Line("5-2", "1000"),)),
+        Letter("A-2", (("delta", 60), ("harbor", 40)), 1),
+        AgreementResumed("lumen", day(3)),
         PayRun("settled"),
     ],
     "a late letter with a split after the money was paid, and the next run": [

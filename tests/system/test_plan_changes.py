@@ -76,11 +76,14 @@ def sold(
     account: str, vendor: str, signed: date, term: int, product: str = "dia", agents: tuple[str, ...] = ("harbor",)
 ) -> Steps:
     """An account with its contract, signed on a day for so many months, and its service, active from that day on."""
+    return opened(account, vendor, signed, agents), served(account, vendor, signed, term, product)
+
+
+def served(account: str, vendor: str, signed: date, term: int, product: str = "dia") -> Steps:
+    """The contract of an account and its service."""
     of = {"contract": account, "service": product}
-    sign = SignContract(contract=account, customer="alder-foods", vendor=vendor, term_months=term, effective_on=signed)
     return (
-        opened(account, vendor, signed, agents),
-        sign,
+        SignContract(contract=account, customer="alder-foods", vendor=vendor, term_months=term, effective_on=signed),
         OrderService(**of, product=product, mrc_minor=MRC, effective_on=signed),
         AssignService(**of, account=account, effective_on=signed),
         ActivateService(**of, effective_on=signed),
@@ -519,3 +522,16 @@ def test_a_line_that_is_of_no_one_contract_is_reached_by_no_version_that_asks_fo
     )
 
     assert earned(book) == {"alder": {"2025-02": 6_00}, "bare": {"2025-02": 20_00}}
+
+
+def test_a_line_for_a_month_before_the_contract_counts_as_signed_with_it(tell: Any) -> None:
+    """The version is published after the line came, and reaches it all the same."""
+    book = tell(
+        house("lumen", version(1, of_commission("10%")), today=date(2025, 1, 2)),
+        opened("alder", "lumen", date(2025, 1, 2)),
+        served("alder", "lumen", date(2025, 3, 1), 12),
+        paid_for("lumen", "2025-02", accounts=["alder"]),
+        version(2, of_commission("8%"), applies_to={"kind": "signed-or-renewed-from", "from": "2025-03-01"}),
+    )
+
+    assert earned(book) == {"alder": {"2025-02": 16_00}}
