@@ -535,3 +535,29 @@ def test_a_line_for_a_month_before_the_contract_counts_as_signed_with_it(tell: A
     )
 
     assert earned(book) == {"alder": {"2025-02": 16_00}}
+
+
+def test_a_reversal_goes_by_the_schedule_that_paid_where_todays_pays_no_lines(tell: Any) -> None:
+    """From March on a month in service is paid by its MRC: nothing of that could be taken back for a line."""
+    later = {"kind": "service-months-from", "from": "2025-03-01"}
+    book = tell(
+        house("lumen", version(1, of_commission("10%")), today=date(2025, 1, 2)),
+        version(2, of_mrc("1%"), applies_to=later, reversals="schedule-of-today"),
+        sold("alder", "lumen", date(2025, 1, 2), 12),
+        paid_for("lumen", "2025-01", accounts=["alder"]),
+        stated("lumen", "2025-04", line("alder", -RECEIVED, "2025-01")),
+    )
+
+    assert earned(book) == {"alder": {"2025-01": 0, "2025-04": 10_00}}
+
+
+def test_a_retroactive_version_does_not_reach_past_one_with_a_later_date(tell: Any) -> None:
+    book = tell(
+        house("lumen", version(1, of_commission("10%")), today=date(2025, 1, 2)),
+        version(2, of_commission("9%"), applies_to={"kind": "service-months-from", "from": "2025-03-01"}),
+        sold("alder", "lumen", date(2025, 1, 2), 12),
+        paid_for("lumen", "2025-01", "2025-02", "2025-03", accounts=["alder"]),
+        version(3, of_commission("8%"), applies_to={"kind": "retroactive", "from": "2025-02-15"}),
+    )
+
+    assert earned(book) == {"alder": {"2025-01": 20_00, "2025-02": 16_00, "2025-03": 18_00}}
