@@ -7,13 +7,15 @@ from typing import Annotated, Any
 import typer
 
 from adapters.plan_file import LinedPlan, as_yaml, read_plan
-from domain.ids import plan_stream
+from domain.ids import RECIPE, plan_stream
 from domain.plan import PublishPlanVersion, WithdrawPlanVersion
+from domain.rating import RELEASES
+from domain.rating.facts import FIRST_RELEASE
 from domain.words import counted
 from services import plans, render
 from services.cli_shared import By, Json, WrongUsage, command_of, give, opened_house
 from services.plan_compare import changes, compared, told
-from services.plan_examples import Tried, failures_told, not_shown
+from services.plan_examples import Tried, failures_told, not_shown, try_examples
 from services.plans import Named, Version, named
 
 plan_app = typer.Typer(
@@ -29,9 +31,16 @@ AVersion = Annotated[
 
 
 @plan_app.command("check")
-def plan_check(file: File, json: Json = False) -> None:
+def plan_check(
+    file: File,
+    release: Annotated[int, typer.Option(help="The rating release that they are run under.")] = FIRST_RELEASE,
+    json: Json = False,
+) -> None:
     """Run a plan file's worked examples; exit code 2 where the file is at fault, 1 where an example fails."""
-    plan, tried = plans.check(file)
+    if release not in RELEASES:
+        raise WrongUsage(f"there is no rating release {release}; there are {', '.join(map(str, sorted(RELEASES)))}")
+    plan = read_plan(file)
+    tried = try_examples(plan, release)
     failed = sum(bool(one.failures) for one in tried)
     unseen = not_shown(plan, tried)
     if json:
@@ -142,8 +151,9 @@ def plan_propose(
     json: Json = False,
 ) -> None:
     """Propose the next version of a plan file that the house does not have yet, once its worked examples pass."""
-    plan, tried = plans.check(file)
+    plan = read_plan(file)
     with opened_house() as opened:
+        tried = try_examples(plan, opened.commands.state(RECIPE).release)
         following = plans.next_of(plan, tried, opened.commands.state(plan_stream(plan.file.plan)), version)
     if following.propose is not None:
         give(following.propose, by, json=json)

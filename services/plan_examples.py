@@ -40,11 +40,13 @@ from domain.customer import OnboardCustomer
 from domain.message import Actor, Command, Evidence, Issued
 from domain.money import half_away, show, to_minor
 from domain.plan import CHARGE_KINDS, ChargeKind, ProposePlanVersion, PublishPlanVersion
+from domain.rating.facts import FIRST_RELEASE
+from domain.recipe import ApproveReprojection, PromoteReprojection, ProposeReprojection
 from domain.vendor import ContractVendor, EndVendorAgreement, ListProducts, Product
 from domain.vendor_statement import ReceiveStatement, StatementLine
 from services.simulation import Simulation
 
-CUSTOMER = "customer"
+CUSTOMER, RELEASED = "customer", "release"
 PROPOSER, PUBLISHER = Actor(issuer="example", subject="proposer"), Actor(issuer="example", subject="publisher")
 STATED_ON = 20
 """The day of its statement month on which an example's statement comes."""
@@ -121,13 +123,16 @@ def not_shown(plan: LinedPlan, tried: Iterable[Tried]) -> list[str]:
     return found
 
 
-def try_examples(plan: LinedPlan) -> list[Tried]:
-    """Run every example of a plan. Raises PlanFileFaults where the facts of some cannot be, as the house sees it."""
+def try_examples(plan: LinedPlan, release: int = FIRST_RELEASE) -> list[Tried]:
+    """Run every example of a plan under a rating release.
+
+    Raises PlanFileFaults where the facts of some cannot be, as the house sees it.
+    """
     tried: list[Tried] = []
     refused: list[tuple[int, str]] = []
     for n, example in enumerate(plan.file.examples):
         steps: Steps = ("examples", n)
-        story = sorted(_story(plan, example, steps), key=lambda told: told.on)
+        story = sorted(_story(plan, example, steps, release), key=lambda told: told.on)
         simulation = Simulation()
         simulation.run(_issued(story))
         for refusal in simulation.refusals:
@@ -151,9 +156,14 @@ def _issued(story: Iterable[Told]) -> Iterator[Issued]:
         yield Issued(str(n), told.by, told.command, told.letter, on=told.on)
 
 
-def _story(plan: LinedPlan, example: Example, at: Steps) -> Iterator[Told]:
+def _story(plan: LinedPlan, example: Example, at: Steps, release: int) -> Iterator[Told]:
     """All that happens, each on its own day; what happens on one day in this order."""
     start = _start(example)
+    if release != FIRST_RELEASE:
+        because = f"the examples are rated by release {release}"
+        yield Told(start, ProposeReprojection(reprojection=RELEASED, release=release, proposed_because=because), at)
+        yield Told(start, ApproveReprojection(reprojection=RELEASED), at, by=PUBLISHER)
+        yield Told(start, PromoteReprojection(reprojection=RELEASED), at)
     yield from _plans(plan, start)
     yield from _parties(plan.file.plan, example, start, at)
     for n, contract in enumerate(example.contracts):

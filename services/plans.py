@@ -2,17 +2,16 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
-from adapters.plan_file import LinedPlan, read_plan
+from adapters.plan_file import LinedPlan
 from domain.ids import plan_stream
 from domain.message import Recorded, Refused
 from domain.plan import Plan, ProposePlanVersion
 from domain.words import counted
 from services.house import House
 from services.plan_compare import Says, changes, says
-from services.plan_examples import Tried, try_examples
+from services.plan_examples import Tried
 from services.queries import NotFound
 
 FILES = (".yaml", ".yml")
@@ -59,12 +58,6 @@ class Version(NamedTuple):
 
 
 # -- in a file
-
-
-def check(path: Path) -> tuple[LinedPlan, list[Tried]]:
-    """A plan file with its examples, run. Raises FileFault, PlanFileFaults."""
-    plan = read_plan(path)
-    return plan, try_examples(plan)
 
 
 def versions_in(plan: LinedPlan) -> dict[int, Version]:

@@ -81,6 +81,11 @@ def test_a_failing_example_ends_the_check_with_1_and_a_file_at_fault_with_2(offl
     ]  # fmt: skip
 
 
+def test_a_file_is_checked_under_another_rating_release(offline: Program) -> None:
+    assert "8 of 8 worked examples pass" in offline.fine("plan", "check", STANDARD, "--release", "2").out
+    assert offline.wrong(2, "plan", "check", STANDARD, "--release", "99").startswith("there is no rating release 99;")
+
+
 def test_a_check_is_data_for_a_program_too(offline: Program, tmp_path: Path) -> None:
     wrong = tmp_path / "wrong.yaml"
     wrong.write_text(STANDARD.read_text().replace("amount: 150.00", "amount: 160.00"))
@@ -160,6 +165,27 @@ def test_a_version_that_waits_is_withdrawn_and_proposed_otherwise(trailbook: Pro
     assert refused.endswith("withdraw it first [VersionReadsOtherwise]")
     assert "withdrawn" in withdrawn
     assert "Rule voice pays 75% of commission received" in trailbook.fine("plan", "show", "standard@1").out
+
+
+def test_a_plan_is_proposed_under_the_release_that_the_house_rates_by(trailbook: Program, tmp_path: Path) -> None:
+    path, second = tmp_path / "cent.yaml", tmp_path / "second.yaml"
+    path.write_text(
+        "plan: cent\nversions: [{version: 1, rules: [{rule: all, pay: {kind: percent-of-commission, rate: 1%}}]}]\n"
+        "examples:\n  - example: Release 2 divides the one cent\n    agents: [harbor, summit]\n"
+        "    lines: [{month: 2026-01, amount: 1.00}]\n    expect:\n"
+        "    - {payee: harbor, month: 2026-01, amount: 0.01}\n    - {payee: summit, month: 2026-01, amount: 0.00}\n"
+    )
+    second.write_text(
+        "- {id: r2, by: ann, do: propose_reprojection, reprojection: r-2, release: 2, proposed_because: cents}\n"
+        "- {id: r2-approved, by: bob, do: approve_reprojection, reprojection: r-2}\n"
+        "- {id: r2-promoted, by: ann, do: promote_reprojection, reprojection: r-2}\n"
+    )
+
+    refused = trailbook.wrong(1, "plan", "propose", path, "--by", "ann")
+    trailbook.fine("do", second)
+
+    assert "1 worked example of cent.yaml fails" in refused
+    assert "Version 1 of plan cent was proposed" in trailbook.fine("plan", "propose", path, "--by", "ann").out
 
 
 def test_what_is_not_there_is_said_with_what_to_do(trailbook: Program, tmp_path: Path) -> None:

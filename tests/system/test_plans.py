@@ -99,6 +99,19 @@ def test_a_zero_is_expected_with_its_reason(tmp_path: Path) -> None:
     assert one_example(tmp_path, service_alone, "{rule: mrc, pay: {kind: percent-of-mrc, rate: 10%}}") == []
 
 
+def test_the_examples_run_under_the_release_that_is_asked_for(tmp_path: Path) -> None:
+    # half of 1% of 1.00 is half a cent: release 1 rounds each agent's up, release 2 divides the one cent
+    plan = plan_of(
+        tmp_path,
+        "plan: standard\nversions: [{version: 1, rules: [{rule: all, pay: {kind: percent-of-commission, rate: 1%}}]}]\n"
+        "examples:\n  - example: One cent\n    agents: [harbor, summit]\n"
+        "    lines: [{month: 2026-01, amount: 1.00}]\n    expect:\n"
+        "    - {payee: harbor, month: 2026-01, amount: 0.01}\n    - {payee: summit, month: 2026-01, amount: 0.00}\n",
+    )
+
+    assert [bool(tried.failures) for release in (1, 2) for tried in try_examples(plan, release)] == [True, False]
+
+
 def test_a_rule_that_no_example_shows_is_told_with_its_line(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, VERSIONS)
 
