@@ -105,7 +105,8 @@ class Next:
             yield f"version {self.waits} is proposed and waits for approval; publish it or withdraw it"
         if self.later:
             numbers = ", ".join(map(str, self.later))
-            yield f"then propose the file again for {'versions' if len(self.later) > 1 else 'version'} {numbers}"
+            first = f"publish version {self.propose.plan_version}, " if self.propose else ""
+            yield f"{first}then propose the file again for version{'s' * (len(self.later) > 1)} {numbers}"
 
 
 def next_of(plan: LinedPlan, tried: Iterable[Tried], state: Plan, number: int | None = None) -> Next:

@@ -132,7 +132,7 @@ def test_a_plan_goes_from_its_file_into_the_house_version_by_version(trailbook: 
     trailbook.fine("plan", "propose", path, "--by", "ann")
 
     assert "Version 1 of plan standard was proposed because the agreement that every new agent signs" in proposed.told
-    assert proposed.told.endswith("then propose the file again for version 2")
+    assert proposed.told.endswith("publish version 1, then propose the file again for version 2")
     assert waiting.told.startswith("version 1 is proposed and waits for approval; publish it or withdraw it")
     assert "let another principal approve it" in own
     rows = trailbook.fine("plan", "list", "--json").data

@@ -275,7 +275,7 @@ def test_versions_are_proposed_one_after_the_other_as_they_are_published(tmp_pat
     assert [following.propose and following.propose.plan_version for following in (first, waiting, second)] == [
         1, None, 2,
     ]  # fmt: skip
-    assert list(first.told()) == ["then propose the file again for version 2"]
+    assert list(first.told()) == ["publish version 1, then propose the file again for version 2"]
     assert list(waiting.told()) == [
         "version 1 is proposed and waits for approval; publish it or withdraw it",
         "then propose the file again for version 2",
