@@ -8,7 +8,7 @@ from domain.money import show
 from domain.rating import release_1
 from domain.rating.attribution import commission_agents, nobody_here_is_paid
 from domain.rating.facts import RECURRING, AccountFacts, Cell, HouseFacts, WaitingChange
-from domain.rating.reasons import divided_among
+from domain.rating.reasons import divided_among, rule_of
 from domain.rating.release_1 import Item, TermsCache, Zero, agent_payee
 
 
@@ -54,7 +54,7 @@ def _in_cells(account: AccountFacts, house: HouseFacts, known: int) -> Iterator[
     for cell in sorted(cells):
         for item in rating.rate(account, house, cell, known, cache):
             paid = {share.payee for share in item.shares if share.amount_minor}
-            for zero in (*item.zeros, *_rounded_away(item)):
+            for zero in (*item.zeros, *_rounded_away(item), *_paid_nothing(item)):
                 if zero.payee != release_1.SUSPENSE and (zero.payee not in paid or zero.payee == release_1.HOUSE):
                     yield ExpectedZero(zero.payee, account.account, cell.month, cell.kind, cell.currency, zero.reason)
 
@@ -66,6 +66,14 @@ def _rounded_away(item: Item) -> Iterator[Zero]:
                 yield Zero(share.payee, f"{item.label}, {divided_among(together)}, leaves nothing")
             else:
                 yield Zero(share.payee, f"less than half a minor unit: {item.label} rounds to nothing")
+
+
+def _paid_nothing(item: Item) -> Iterator[Zero]:
+    """Rules that pay no part of anything: what a vendor commissions no more is so said in a plan."""
+    told = {zero.payee for zero in item.zeros}
+    for share in item.shares:
+        if share.coefficient is not None and not share.coefficient.numerator and share.payee not in told:
+            yield Zero(share.payee, f"{share.coefficient.why.words}: {rule_of(share.coefficient.why)}")
 
 
 def _open_months(account: AccountFacts, house: HouseFacts, known: int) -> Iterator[Cell]:

@@ -19,7 +19,7 @@ from domain.plan import (
 from domain.rating import release_1
 from domain.rating.facts import AccountFacts, Cell, HouseFacts, Line, Term
 from domain.rating.release_1 import Item, Share
-from domain.rating.release_1.shares import Reach
+from domain.rating.release_1.shares import Reach, Why
 
 PLACES = 12
 """How many places below a minor unit an exact figure is written out with."""
@@ -50,8 +50,7 @@ def reason(item: Item, share: Share, currency: str) -> str:
     parts = [
         f"{why.words}: {_figures(share, currency)}",
         item.label,
-        f"rule {why.rule} of plan {why.plan} version {why.plan_version} (position {why.plan_position}), "
-        f"which applies to {_reached(why.reach)}",
+        rule_of(why),
         f"agent of record {named} from {why.aor.effective_on} (position {why.aor.position})",
     ]
     if why.stay is not None:
@@ -65,6 +64,12 @@ def reason(item: Item, share: Share, currency: str) -> str:
     if why.path:
         parts.append("upline chain " + " → ".join(why.path))
     return "; ".join(parts)
+
+
+def rule_of(why: Why) -> str:
+    """The rule, its version, and why that applied."""
+    version = f"plan {why.plan} version {why.plan_version} (position {why.plan_position})"
+    return f"rule {why.rule} of {version}, which applies to {_reached(why.reach)}"
 
 
 def _reached(reach: Reach) -> str:

@@ -334,6 +334,11 @@ def test_centurylink_2020_a_category_is_commissioned_no_more_as_each_contract_ex
         "renews-early": dict.fromkeys(("2020-06", "2020-07"), share),
         "internet": dict.fromkeys(in_months, share),
     }
+    (reason,) = nothing(book, "expires", "2020-10")
+    assert reason.startswith(
+        "0% of commission received: rule no-rural-healthcare of plan standard version 2 (position "
+    )
+    assert "the term of this one ended on 2020-09-14" in reason
     assert "service months from 2020-07: the term of this one ended on 2020-09-14" in why(book, "internet", "2020-10")
     assert "plan standard version 1" in why(book, "internet", "2020-09")
 
