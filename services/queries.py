@@ -26,7 +26,7 @@ from domain.plan import CHARGE_KINDS
 from domain.rating import release_1
 from domain.rating.expected import ExpectedZero, expected_zeros
 from domain.rating.facts import HOUSE_NO, AccountFacts, Cell, HouseFacts
-from domain.rating.reasons import Explanation, explain, figure, waiting_because
+from domain.rating.reasons import Explanation, Releases, explain, figure, waiting_because
 from domain.rating.release_1 import Item
 from projections import payout_book
 from projections.agenda import AGENDA, Due
@@ -349,7 +349,8 @@ class Queries:
             return self._explain_payer(entry, before, after)
         kinds = {release_1.HOUSE_ROLE: release_1.HOUSE, release_1.SUSPENSE_ROLE: release_1.SUSPENSE}
         payee = kinds.get(entry.role) or self.book_name(entry.book).removesuffix(":payable")
-        return explain(before, after, (entry.item_no, entry.item_line, entry.role, payee), entry.currency)
+        part = (entry.item_no, entry.item_line, entry.role, payee)
+        return explain(before, after, part, entry.currency, Releases.at(self.house, entry.position))
 
     def _explain_payer(self, entry: Entry, before: Sequence[Item], after: Sequence[Item]) -> Explanation | None:
         """What a vendor owes for an item: what its lines said, less what they said before."""

@@ -24,7 +24,7 @@ from domain.plan import CHARGE_KINDS
 from domain.rating import release_1
 from domain.rating.expected import ExpectedZero, expected_zeros
 from domain.rating.facts import AccountFacts, Cell, HouseFacts
-from domain.rating.reasons import came_because, explain, reason, waiting_because
+from domain.rating.reasons import Releases, came_because, explain, reason, waiting_because
 from projections import agenda, deal_board
 from projections.agenda import Due
 from projections.ledger import KIND_NAMES, PAYER_ROLE, UNEARNED, Leg, book_name, payee_book
@@ -231,7 +231,8 @@ class Simulation:
         account, house = self.book.ledger.accounts[cell.account_no].facts, self.book.ledger.house
         before, after = (rating.rate(account, house, cell, known, {}) for known in (position - 1, position))
         payee = release_1.SUSPENSE if leg.role == release_1.SUSPENSE_ROLE else payee
-        explained = explain(before, after, (leg.item_no, leg.item_line, leg.role, payee), cell.currency)
+        part = (leg.item_no, leg.item_line, leg.role, payee)
+        explained = explain(before, after, part, cell.currency, Releases.at(house, position))
         return (explained.item, explained.words) if explained else ("", "")
 
     def standing(self) -> Iterator[dict[str, Any]]:

@@ -17,7 +17,7 @@ from domain.plan import (
     SignedOrRenewedFrom,
 )
 from domain.rating import release_1
-from domain.rating.facts import AccountFacts, Cell, HouseFacts, Line, Term
+from domain.rating.facts import FIRST_RELEASE, AccountFacts, Cell, HouseFacts, Line, Term
 from domain.rating.release_1 import Item, Share
 from domain.rating.release_1.shares import Reach, Why
 
@@ -181,8 +181,30 @@ class Explanation(NamedTuple):
     """The events that the figures come from."""
 
 
+class Releases(NamedTuple):
+    """Which rating release gave what was posted before, and which one gives what is posted now."""
+
+    before: int
+    now: int
+
+    @classmethod
+    def at(cls, house: HouseFacts, position: int) -> "Releases":
+        return cls(house.release_at(position - 1), house.release_at(position))
+
+    def name(self, release: int) -> str:
+        """What a reason says of a release; nothing as long as there was only the first one."""
+        return f"; by rating release {release}" if max(self) > FIRST_RELEASE else ""
+
+
+ALWAYS_THE_FIRST = Releases(FIRST_RELEASE, FIRST_RELEASE)
+
+
 def explain(
-    before: Sequence[Item], after: Sequence[Item], part: tuple[int, int, int, str], currency: str
+    before: Sequence[Item],
+    after: Sequence[Item],
+    part: tuple[int, int, int, str],
+    currency: str,
+    releases: Releases = ALWAYS_THE_FIRST,
 ) -> Explanation | None:
     """Why a part (item number, line, role, payee) was posted when a cell went from ``before`` to ``after``.
 
@@ -194,11 +216,13 @@ def explain(
     label = (now or earlier)[0][0].label
     words = " and ".join(reason(item, share, currency) for item, share in now)
     if not now:
-        words = _nothing_any_more(earlier[0][1], [item for item in after if (item.item_no, item.line) == part[:2]])
+        item, share = earlier[0]
+        words = _nothing_any_more(item, share, [i for i in after if (i.item_no, i.line) == part[:2]])
+    words += releases.name(releases.now)
     posted = sum(share.amount_minor for _, share in earlier)
     if posted:
         of = " and ".join(reason(item, share, currency) for item, share in earlier)
-        words += f"; less {show(posted, currency)} posted before ({of})"
+        words += f"; less {show(posted, currency)} posted before ({of}{releases.name(releases.before)})"
     positions = sorted({position for found in (*now, *earlier) for position in _positions(*found)})
     return Explanation(label, words, sum(share.amount_minor for _, share in now) - posted, tuple(positions))
 
@@ -212,10 +236,13 @@ def _shares(items: Iterable[Item], part: tuple[int, int, int, str]) -> Iterator[
                     yield item, share
 
 
-def _nothing_any_more(before: Share, items: Sequence[Item]) -> str:
+def _nothing_any_more(was: Item, before: Share, items: Sequence[Item]) -> str:
     """Why a part of an item is gone: what its payee has now, who has it, or where it went."""
+    if not items and not was.line:
+        return "nothing any more: nothing is paid for the service by the month"
     if not items:
-        return "nothing any more: the line was withdrawn by its vendor or moved elsewhere"
+        elsewhere = "moved elsewhere or belongs to what its service is paid by the month"
+        return f"nothing any more: the line was withdrawn by its vendor, {elsewhere}"
     for item in items:
         for zero in item.zeros:
             if zero.payee == before.payee:

@@ -784,6 +784,16 @@ class PayRun:
 
 
 @dataclass(frozen=True)
+class Withdrawn:
+    """A pay run that is not released is withdrawn."""
+
+    pay_run: str
+
+    def commands(self, now: Now) -> Iterator[Given]:
+        yield by_ann(WithdrawPayRun(pay_run=self.pay_run))
+
+
+@dataclass(frozen=True)
 class MoneyCame:
     vendor: str
     amount: int
@@ -892,6 +902,7 @@ Happening = (
     | LateAccount
     | LateProduct
     | PayRun
+    | Withdrawn
     | MoneyCame
     | Adjusted
     | Interrupted
@@ -1350,7 +1361,7 @@ _SWITCH = st.one_of(
     st.builds(WentOn, st.integers(0, 2), st.integers(1, 3)),
 )
 _BETWEEN = st.lists(HAPPENINGS | _SHARED | _STATEMENT | _PAY_RUN, max_size=5)
-_SWITCHES = st.lists(_SWITCH, min_size=1, max_size=3)
+_SWITCHES = st.lists(_SWITCH | st.builds(Withdrawn, st.sampled_from(("P-1", "P-2", "P-3"))), min_size=1, max_size=3)
 _ODD = [
     Letter("A-1", (("harbor", 1), ("delta", 1)), 0),
     Statement("lumen", tuple(Line("5-1", odd, month=-1) for odd in ("101", "-333.335", "1"))),

@@ -148,7 +148,8 @@ def test_a_line_has_its_months_its_item_what_it_is_a_part_of_and_its_reason(cler
         "amount_minor": 80_00,
         "reason": (
             "80% of commission received: 80% of 100.00 = 80.00; line 1 of statement 2026-03; rule residual of plan "
-            "standard version 1 (position 6); agent of record harbor from 2026-01-01 (position 10)"
+            "standard version 1 (position 6), which applies to every service month; "
+            "agent of record harbor from 2026-01-01 (position 10)"
         ),
         "recorded_on": "2026-03-15",
     }

@@ -6,20 +6,53 @@ promotion changes, after it every cell is worth what a ledger says that never kn
 
 from collections import defaultdict
 from collections.abc import Iterator
+from decimal import Decimal
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given, note, settings
+from psycopg import sql
 
+from adapters.database import Database
+from adapters.log import PostgresLog
 from adapters.memory import MemoryBook, MemoryLog
+from adapters.projectors import Projectors
+from adapters.rebuild import rebuild
+from adapters.verify import verify
 from domain.log import NewEvent
-from domain.payout import PayRunApproved, PayRunProposed, PayRunReleased
+from domain.message import Command
+from domain.payout import ApprovePayRun, PayRunApproved, PayRunProposed, PayRunReleased, ReleasePayRun
+from domain.plan import Differential, MultipleOfMrcOnce, Override, PercentOfMrc, Rule, Selector
 from domain.rating.facts import HOUSE_NO
 from domain.recipe import RecipeChange, RecipePromoted
 from projections.facts.terms import recipe_facts
 from projections.ledger import KIND_NAMES, MARGIN, Ledger
-from tests.system.generated import REPROJECTED_STORIES, Story, Told, tell
+from services.queries import Queries
+from tests.system.generated import (
+    REPROJECTED_STORIES,
+    Disconnected,
+    Interrupted,
+    Letter,
+    Line,
+    LineMoved,
+    MonthsPass,
+    NewPlanVersion,
+    NewService,
+    PayRun,
+    Placement,
+    Reprojected,
+    Revised,
+    Statement,
+    Story,
+    Told,
+    Undone,
+    WentOn,
+    Withdrawn,
+    day,
+    percent,
+    tell,
+)
 from tests.system.test_money_properties import MANY, PROPERTIES, Entry, Property, Sums, journal, sums
 
 EXAMPLES = 30
@@ -135,9 +168,8 @@ def a_promotion_moves_no_money_that_was_paid(told: Told) -> None:
     turns = {position for position, _ in promotions(told)}
     entries = [entry for entry in journal(told) if entry.position in turns]
     assert not [entry for entry in entries if entry.kind in KIND_NAMES]
-    ledger = told.simulation.book.ledger
     moved = sums(((e.position, e.cell, e.book), e.amount_minor) for e in entries)
-    assert {number for _, _, number in moved} <= {MARGIN, *(ledger.book_of(f"agent:{a}") for a in ledger.house.agents)}
+    assert {number for _, _, number in moved} <= {MARGIN, *_payables(told)}
 
 
 def no_pay_run_goes_over_a_promotion(told: Told) -> None:
@@ -186,3 +218,183 @@ def test_in_every_story(check: Property) -> None:
 @pytest.mark.parametrize("check", [*OF_PROMOTIONS, *PROPERTIES], ids=_called)
 def test_in_thousands_of_stories(check: Property) -> None:
     holds(check, MANY, chance=True)
+
+
+# -- stories with every turn that a recipe can take
+
+_CUT = (NewPlanVersion("seller", False, 0, (Rule(rule="default", pay=percent("0.6")),), ()),)
+_OF_MRC = (
+    NewPlanVersion(
+        "seller",
+        False,
+        0,
+        (
+            Rule(rule="by-mrc", pay=PercentOfMrc(kind="percent-of-mrc", rate=Decimal("0.1"))),
+            Rule(
+                rule="once",
+                when=Selector(service="voip"),
+                pay=MultipleOfMrcOnce(kind="multiple-of-mrc-once", multiple=Decimal("1.5")),
+            ),
+        ),
+        (),
+    ),
+)
+_TEAM = (
+    NewPlanVersion(
+        "upline",
+        False,
+        -1,
+        (Rule(rule="own", pay=percent("0.9")),),
+        (Override(rule="differential", pay=Differential(kind="differential")),),
+    ),
+)
+_SHARE = Letter("A-1", (("harbor", 1), ("delta", 1)), 0)
+_ODD = Statement("lumen", (Line("5-1", "101"), Line("5-1", "-33.335"), Line("5-1", "1", kind=1)))
+
+RECIPES_TO_REMEMBER: dict[str, Story] = {
+    "two who share are paid under one release, then under the next, and then it is undone": [
+        _SHARE,
+        _ODD,
+        PayRun("settled"),
+        Reprojected((), 2, "promoted"),
+        _ODD,
+        PayRun("settled"),
+        Undone(0, "promoted"),
+        _ODD,
+        PayRun("settled"),
+    ],
+    "a version pays by the month for months that were reported before, late lines come, and it is undone": [
+        MonthsPass(1),
+        Statement("lumen", ()),
+        NewService("C-1", "voip", "A-1", None, 5000, day(1, 15)),
+        Reprojected(_OF_MRC, None, "promoted"),
+        Statement("lumen", (Line("5-1", "1000", service="dia"), Line("5-1", "-30", month=-2))),
+        Disconnected("C-1", "voip", day(2, 15)),
+        PayRun("settled"),
+        Undone(0, "promoted"),
+        Statement("lumen", (Line("5-1", "1000", month=-1),)),
+        PayRun("settled"),
+    ],
+    "two promotions lie on each other, with a late letter between, and both are undone in turn": [
+        Reprojected(_CUT, None, "promoted"),
+        Letter("A-1", (("delta", 60), ("summit", 40)), -1),
+        Reprojected(_TEAM, 2, "promoted"),
+        Statement("zito", (Line("5-2", "333.335"),)),
+        PayRun("settled"),
+        Undone(0, "promoted"),
+        Revised(0, (0,), (Line("5-2", "101"),)),
+        Undone(0, "promoted"),
+    ],
+    "another version is published after the promotion, which is undone under it": [
+        Reprojected(_CUT, None, "promoted"),
+        NewPlanVersion("seller", False, 1, (Rule(rule="default", pay=percent("0.75")),), ()),
+        _ODD,
+        Undone(0, "promoted"),
+        MonthsPass(1),
+        _ODD,
+    ],
+    "a rival waits until its recipe is no longer live, and a dropped one changes nothing": [
+        _SHARE,
+        Reprojected(_TEAM, None, "dropped"),
+        _ODD,
+        Reprojected(_CUT, None, "promoted", rival=True),
+    ],
+    "lines are placed, moved and revised across a promotion": [
+        Statement("lumen", (Line("05-1", "1000"), Line("5-1", "333.335"), Line("9-9", "10"))),
+        _SHARE,
+        Reprojected(_CUT, 2, "promoted"),
+        Placement("lumen", "05-1", "A-1", None, True),
+        LineMoved("lumen", 0, 2, "A-1", "A-2", "5-1"),
+        Revised(0, (1,), (Line("5-1", "-30"),)),
+        Undone(0, "promoted"),
+        Revised(0, (), ()),
+    ],
+}
+
+
+@pytest.mark.parametrize("story", RECIPES_TO_REMEMBER.values(), ids=RECIPES_TO_REMEMBER)
+@pytest.mark.parametrize("check", [*OF_PROMOTIONS, *PROPERTIES], ids=_called)
+def test_in_stories_to_remember(check: Property, story: Story) -> None:
+    told = tell(story)
+    expected = {"AgentOfRecordAlreadyDesignated", "PlanVersionNotProposed"}
+    assert not [r for r in told.simulation.refusals if r["refused"] not in expected]
+    assert [p for p, _ in promotions(told) if any(e.position == p for e in journal(told))]
+    check(told)
+
+
+@pytest.mark.parametrize(
+    ("commands", "refused"), [(1, ApprovePayRun), (2, ReleasePayRun)], ids=["proposed", "approved"]
+)
+def test_given_a_pay_run_from_before_a_promotion_then_it_goes_no_further_and_the_next_one_pays_what_is_earned_now(
+    commands: int, refused: type[Command]
+) -> None:
+    run, promotion = PayRun("settled"), Reprojected(_CUT, 2, "promoted")
+    story: Story = [_SHARE, _ODD, Interrupted(run, commands), promotion, WentOn(0, 1)]
+
+    told = tell(story)
+    given = {issued.command_id: type(issued.command) for issued in told.commands}
+    ((by, because),) = [
+        (given[r["id"]], r["because"]) for r in told.simulation.refusals if r["refused"] == "FiguresOfAnotherRecipe"
+    ]
+    assert by is refused
+    assert because.endswith("before reprojection rp-1 was promoted; withdraw it and propose another")
+
+    told = tell([*story, Withdrawn("P-1"), run])
+    no_pay_run_goes_over_a_promotion(told)
+    assert [r.event.pay_run for r in told.events if isinstance(r.event, PayRunReleased)] == ["P-2"]
+    balance = told.simulation.book.tables.sums["balance"]
+    assert not [key for key, amount in balance.items() if key[0] in _payables(told) and amount > 0]
+
+
+def _payables(told: Told) -> set[int]:
+    return {told.simulation.book.ledger.book_of(f"agent:{agent}") for agent in told.simulation.book.ledger.house.agents}
+
+
+# -- on PostgreSQL
+
+
+ALL_OF_THEM: Story = [
+    *(one for story in RECIPES_TO_REMEMBER.values() for one in (*story, MonthsPass(1))),
+]
+
+
+def _journal(database: Database) -> list[tuple[Any, ...]]:
+    statement = sql.SQL("SELECT * FROM {}").format(sql.Identifier(database.book, "journal"))
+    with database.connect("reader") as connection:
+        return sorted(connection.execute(statement).fetchall())
+
+
+@pytest.fixture(scope="module")
+def told_once() -> Told:
+    return tell(ALL_OF_THEM)
+
+
+@pytest.mark.parametrize("batch", [1, 7, 5_000])
+def test_live_projection_bulk_rebuild_and_simulation_post_the_same(
+    database: Database, told_once: Told, batch: int
+) -> None:
+    assert len(promotions(told_once)) > 8
+    with PostgresLog(database) as log, Projectors(database) as projectors:
+        new = [NewEvent(r.stream_id, r.stream_version, r.event, r.envelope) for r in told_once.events]
+        log.append(new, {}, "story", "")
+        projectors.catch_up(batch)
+    live = _journal(database)
+    assert live == sorted(told_once.simulation.book.tables.content["journal"])
+
+    if batch == 7:
+        assert [check for check in verify(database).checks if not check.ok] == []
+    rebuild(database, "ledger", workers=2 if batch == 1 else 1)
+    assert _journal(database) == live
+
+
+def test_every_entry_is_explained_by_the_release_that_posted_it(database: Database, told_once: Told) -> None:
+    with PostgresLog(database) as log, Projectors(database) as projectors:
+        new = [NewEvent(r.stream_id, r.stream_version, r.event, r.envelope) for r in told_once.events]
+        log.append(new, {}, "story", "")
+        projectors.catch_up(5_000)
+    with database.connect("reader") as connection:
+        queries = Queries(database, connection)
+        explained = {str(e.id): queries.why(e) for e in queries.entries(positions=(0, len(told_once.events)))}
+    assert len(explained) == len(journal(told_once))
+    simulated = {entry["entry"]: entry["reason"] for entry in told_once.simulation.result()["entries"]}
+    assert {name: explained[name].reason for name in simulated} == simulated
