@@ -114,6 +114,17 @@ def half_away(amount: Decimal | Fraction | int) -> int:
     return rounded if numerator >= 0 else -rounded
 
 
+def exact_ratio(amount: int | str) -> tuple[int, int]:
+    """A figure as facts hold it, a whole number or a plain decimal in quotes, as numerator and denominator.
+
+    Not in lowest terms, which rounding does not need: ``exact_ratio("187.50") == (18750, 100)``.
+    """
+    if amount.__class__ is int:
+        return amount, 1
+    whole, _, below_one = str(amount).partition(".")
+    return int(whole + below_one), int(10 ** len(below_one))
+
+
 def divide(amount_minor: int, weights: Sequence[int | Decimal]) -> list[int]:
     """Divide one amount by weights; the parts sum to the amount.
 

@@ -376,9 +376,7 @@ def settle(
         before = legs_of(rating.rate(account.facts, house, cell, known, account.terms_known_at(known)), book_of)
     items = rating.rate(account.facts, house, cell, position, account.terms)
     after = account.posted[cell] = legs_of(items, book_of)
-    legs = _difference(before, after) if before else [leg for leg in after if leg[AMOUNT]]
-    legs.sort()
-    return legs
+    return difference(before or (), after)
 
 
 def _settle_lines(
@@ -386,11 +384,9 @@ def _settle_lines(
 ) -> list[LegFields]:
     """What came less what left, so that a cell in which very much stands already costs no more than what is new."""
     came, left = rating.moved(account.facts, house, cell, position, account.terms)
-    legs = legs_of(came, book_of)
-    legs = _difference(legs_of(left, book_of), legs) if left else [leg for leg in legs if leg[AMOUNT]]
+    legs = difference(legs_of(left, book_of), legs_of(came, book_of))
     if account.fresh or cell in account.posted:
         account.posted.setdefault(cell, []).extend(legs)
-    legs.sort()
     return legs
 
 
@@ -405,13 +401,19 @@ def legs_of(items: Iterable[Item], book_of: Callable[[str], int]) -> list[LegFie
     return legs
 
 
-def _difference(before: Sequence[LegFields], after: Sequence[LegFields]) -> list[LegFields]:
-    amounts: dict[tuple[int, int, int, int], int] = {}
-    for leg in after:
-        amounts[leg[:4]] = amounts.get(leg[:4], 0) + leg[AMOUNT]
-    for leg in before:
-        amounts[leg[:4]] = amounts.get(leg[:4], 0) - leg[AMOUNT]
-    return [(*key, amount) for key, amount in amounts.items() if amount]
+def difference(before: Sequence[LegFields], after: Sequence[LegFields]) -> list[LegFields]:
+    """What has to be posted so that ``before`` becomes ``after``: the legs of one posting in their order."""
+    if before:
+        amounts: dict[tuple[int, int, int, int], int] = {}
+        for leg in after:
+            amounts[leg[:4]] = amounts.get(leg[:4], 0) + leg[AMOUNT]
+        for leg in before:
+            amounts[leg[:4]] = amounts.get(leg[:4], 0) - leg[AMOUNT]
+        legs = [(*key, amount) for key, amount in amounts.items() if amount]
+    else:
+        legs = [leg for leg in after if leg[AMOUNT]]
+    legs.sort()
+    return legs
 
 
 def journal_rows(position: int, cell: Cell, legs: Iterable[LegFields]) -> Iterator[Row]:

@@ -9,7 +9,13 @@ Every pay is linear in one base, so a plan's rules are first compiled to coeffic
 product and service in a season (months in which nothing dated begins or ends), and then multiplied.
 """
 
-from domain.rating.release_1.items import moved, rate, waiting_for_service
+from domain.rating.release_1.items import (
+    moved,
+    parts_of,
+    rate,
+    service_named,
+    waiting_for_service,
+)
 from domain.rating.release_1.shares import (
     HOUSE,
     HOUSE_ROLE,
@@ -18,10 +24,12 @@ from domain.rating.release_1.shares import (
     SUSPENSE_ROLE,
     Item,
     Share,
+    Terms,
     TermsCache,
     Zero,
     agent_payee,
 )
+from domain.rating.release_1.terms import terms
 
 __all__ = [
     "HOUSE",
@@ -31,10 +39,14 @@ __all__ = [
     "SUSPENSE_ROLE",
     "Item",
     "Share",
+    "Terms",
     "TermsCache",
     "Zero",
     "agent_payee",
     "moved",
+    "parts_of",
     "rate",
+    "service_named",
+    "terms",
     "waiting_for_service",
 ]

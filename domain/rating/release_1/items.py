@@ -1,6 +1,6 @@
 """From a cell's lines and services to its items: what is rated, rounded, and sums exactly."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 
 from domain import months
@@ -108,9 +108,14 @@ def _rate_with_services(
 
 def service_of(account: AccountFacts, line: Line, month: int, known: int) -> Service | None:
     """The service that a line names, or the only one in force on the account if it names none."""
+    return service_named(account, line.service, month, known)
+
+
+def service_named(account: AccountFacts, name: str | None, month: int, known: int) -> Service | None:
+    """The service of a name, or the only one in force on the account where there is no name."""
     services = [s for s in account.services.values() if s.service_no <= known]
-    if line.service is not None:
-        named = [s for s in services if line.service in (s.service, s.name)]
+    if name is not None:
+        named = [s for s in services if name in (s.service, s.name)]
     else:
         named = [s for s in services if s.in_force(month, known)]
     return named[0] if len(named) == 1 else None
@@ -171,11 +176,20 @@ def _rate_line(
 def _share(coefficient: Coefficient, base: int | Fraction) -> Share:
     """The base times the coefficient, rounded half away from zero."""
     payee, role, numerator, denominator, _, _ = coefficient
-    above, below = base.as_integer_ratio()
-    above *= numerator
-    below *= denominator
-    amount = (2 * abs(above) + below) // (2 * below)
-    return Share(payee, role, amount if above >= 0 else -amount, base, coefficient)
+    (amount_minor,) = parts_of((base.as_integer_ratio(),), numerator, denominator)
+    return Share(payee, role, amount_minor, base, coefficient)
+
+
+def parts_of(bases: Iterable[tuple[int, int]], numerator: int, denominator: int) -> list[int]:
+    """``numerator / denominator`` of each base, itself a ratio, rounded half away from zero on its own.
+
+    One line's share when the ledger rates it, and those of all lines of a season when they are valued at once.
+    """
+    return [
+        (2 * part + below) // (2 * below) if (part := above * numerator) >= 0 else -((below - 2 * part) // (2 * below))
+        for above, base_below in bases
+        for below in (base_below * denominator,)
+    ]
 
 
 def _suspended(line: Line, because: str, zeros: tuple[Zero, ...] = ()) -> Item:
