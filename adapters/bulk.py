@@ -1,25 +1,21 @@
 """The ledger of many accounts at once, by a process of its own: facts in, journal rows out, account by account.
 
-A worker is started by ``adapters.rebuild`` as ``python -m adapters.bulk``. It reads its task, then ranges of account
-numbers, each a line of JSON, and answers each range with its sums, or with why it failed. When its input ends it ends;
-so no worker outlives its parent by more than the range that it is at. It holds the facts of the house and of one
-account at a time.
+A worker (see ``adapters.workers``) is started by ``adapters.rebuild`` and answers each range with its sums. It holds
+the facts of the house and of one account at a time.
 """
 
-import gc
-import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from struct import Struct
-from typing import Any, NamedTuple
+from typing import Any
 
-import orjson
 import psycopg
 from psycopg import sql
 
+from adapters.workers import Range, partitions, serve
 from domain import months
 from domain.rating.facts import HOUSE_NO, Cell, HouseFacts
 from projections.ledger import (
@@ -35,10 +31,7 @@ from projections.ledger import (
 )
 
 WRITE_ROWS = 2_000
-READ_ACCOUNTS = 100
 SORT_MEMORY = "64MB"
-COLLECT_AFTER = 200_000
-"""Objects between two looks for cycles, of which rating makes none."""
 
 Sums = defaultdict[str, defaultdict[int, int]]
 """By currency and ledger account, in minor units."""
@@ -57,27 +50,12 @@ class Task:
     """The last position of facts to read."""
 
 
-class Range(NamedTuple):
-    """Partitions of facts from ``first`` to ``last``, both included, with the number of their facts."""
-
-    first: int
-    last: int
-    facts: int
-
-
 @dataclass(frozen=True, slots=True)
 class Loaded:
     """What a range gave: the number of its rows, and their sums by ledger account and currency in minor units."""
 
     rows: int
     sums: list[tuple[int, str, int]]
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """What a range could not give, in one sentence."""
-
-    reason: str
 
 
 # -- journal rows as COPY reads them
@@ -194,8 +172,8 @@ class Worker:
         self.reading.close()
         self.writing.close()
 
-    def load(self, accounts: Range) -> Loaded:
-        """Copy the journal of a range, in one transaction."""
+    def load(self, accounts: Range) -> dict[str, Any]:
+        """Copy the journal of a range, in one transaction; what ``Loaded`` holds."""
         sums: Sums = defaultdict(lambda: defaultdict(int))
         with self.writing.transaction(), self._copied() as copied:
             for account_no, facts in self._accounts(accounts):
@@ -205,7 +183,7 @@ class Worker:
                 elif account_no != HOUSE_NO:
                     copied.write(self._account(account_no, facts, sums))
         summed = [(book, currency, amount) for currency, books in sums.items() for book, amount in books.items()]
-        return Loaded(copied.rows, summed)
+        return asdict(Loaded(copied.rows, summed))
 
     @contextmanager
     def _copied(self) -> Iterator[_Copied]:
@@ -220,17 +198,7 @@ class Worker:
             copied.end()
 
     def _accounts(self, accounts: Range) -> Iterator[tuple[int, list[tuple[int, Any]]]]:
-        """Partition by partition, its facts in order: one row and one JSON document for each partition."""
-        statement = sql.SQL(
-            "SELECT account_no, '[' || string_agg(position || ',' || body, ',' ORDER BY position, seq) || ']' "
-            "FROM {} WHERE account_no BETWEEN %s AND %s AND position <= %s GROUP BY account_no ORDER BY account_no"
-        ).format(sql.Identifier(self.task.facts_schema, "facts"))
-        with self.reading.cursor("accounts", binary=True) as cursor:
-            cursor.itersize = READ_ACCOUNTS
-            cursor.execute(statement, (accounts.first, accounts.last, self.task.upto))
-            for account_no, document in cursor:
-                flat = orjson.loads(document)
-                yield account_no, list(zip(flat[::2], flat[1::2], strict=True))
+        return partitions(self.reading, self.task.facts_schema, accounts, self.task.upto)
 
     def _account(self, account_no: int, facts: list[tuple[int, Any]], sums: Sums) -> list[bytes]:
         rows: list[bytes] = []
@@ -263,18 +231,7 @@ class Worker:
 
 
 def main() -> None:
-    """Work until there is nothing more to read."""
-    lines = iter(sys.stdin.buffer.readline, b"")
-    worker = Worker(Task(**orjson.loads(next(lines))))
-    gc.set_threshold(COLLECT_AFTER)
-    for line in lines:
-        answer: Loaded | Failed
-        try:
-            answer = worker.load(Range(*orjson.loads(line)))
-        except Exception as error:  # whatever it is, the parent has to say it
-            answer = Failed(f"account {worker.at}: {type(error).__name__}: {' '.join(str(error).split())}")
-        sys.stdout.buffer.write(orjson.dumps(asdict(answer)) + b"\n")
-        sys.stdout.buffer.flush()
+    serve(lambda task: Worker(Task(**task)))
 
 
 if __name__ == "__main__":

@@ -10,24 +10,20 @@ after range of accounts (see ``adapters.bulk``), keys and indexes follow, and th
 """
 
 import os
-import subprocess
-import sys
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
-from queue import Empty, SimpleQueue
-from typing import Any, Self
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any
 
-import orjson
 import psycopg
 from psycopg import sql
 
 from adapters import tables
-from adapters.bulk import Loaded, Range, Task, oid_of
+from adapters.bulk import Loaded, Task, oid_of
 from adapters.database import Database
 from adapters.projectors import LEDGER, NAMES, PgFacts, Projector, position_of, prepare, tables_of, version_of
+from adapters.workers import Pool, Range, WorkerFailed, ranges
 from projections import facts
 from projections.ledger import BALANCE, JOURNAL, Ledger
 from projections.projection import Table
@@ -201,11 +197,11 @@ def _load_ledger(database: Database, connection: psycopg.Connection, workers: in
     prepare(connection, database.book, [facts.name])
     upto = position_of(connection, database.book, facts.name)
     _begin(connection, database.book_next, LEDGER, upto, indexed=False)
-    ranges = _ranges(connection, database.book, upto, workers * RANGES_A_WORKER)
+    accounts = ranges(connection, database.book, upto, workers * RANGES_A_WORKER)
     journal_oid = oid_of(connection, database.book_next, JOURNAL.name)
     connection.commit()
     task = Task(database.conninfo("projector"), database.book, database.book_next, journal_oid, upto)
-    sums = Bulk(task, ranges, report).run(workers)
+    sums = _posted(task, accounts, workers, report)
     with connection.transaction():
         tables.copy_rows(
             connection, database.book_next, BALANCE, [(*key, amount) for key, amount in sorted(sums.items())]
@@ -215,109 +211,25 @@ def _load_ledger(database: Database, connection: psycopg.Connection, workers: in
     _add_keys(database, JOURNAL)
 
 
-def _ranges(connection: psycopg.Connection, schema: str, upto: int, wanted: int) -> list[Range]:
-    """All partitions of the facts in ranges with about as many facts each."""
-    statement = sql.SQL(
-        "SELECT min(account_no), max(account_no), sum(facts)::bigint FROM ("
-        " SELECT account_no, count(*) AS facts, (sum(count(*)) OVER (ORDER BY account_no) - 1) * %s"
-        "  / sum(count(*)) OVER () AS share FROM {} WHERE position <= %s GROUP BY account_no"
-        ") AS account GROUP BY floor(share) ORDER BY 1"
-    ).format(sql.Identifier(schema, "facts"))
-    return [Range(*row) for row in connection.execute(statement, (wanted, upto))]
+def _posted(task: Task, accounts: list[Range], workers: int, report: Progress) -> dict[tuple[int, str], int]:
+    """The sums of all rows by ledger account and currency, in minor units. Raises RebuildFailed."""
+    sums: dict[tuple[int, str], int] = {}
+    done, total = 0, sum(one.facts for one in accounts)
 
+    def note(one: Range, answer: dict[str, Any]) -> None:
+        nonlocal done
+        for book, currency, amount in Loaded(**answer).sums:
+            sums[book, currency] = sums.get((book, currency), 0) + amount
+        done += one.facts
+        report(done, total)
 
-@dataclass
-class Bulk:
-    """Ranges of accounts posted by worker processes, each range once, by whoever is free."""
-
-    task: Task
-    ranges: Iterable[Range]
-    report: Progress
-    loaded: list[Loaded] = field(default_factory=list)
-    _done: int = 0
-    _total: int = 0
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def run(self, workers: int) -> dict[tuple[int, str], int]:
-        """The sums of all rows by ledger account and currency, in minor units. Raises RebuildFailed."""
-        waiting: SimpleQueue[Range] = SimpleQueue()
-        for accounts in self.ranges:
-            waiting.put(accounts)
-            self._total += accounts.facts
-        with ThreadPoolExecutor(workers) as threads:
-            for ended in [threads.submit(self._work, waiting) for _ in range(workers)]:
-                ended.result()
-        sums: dict[tuple[int, str], int] = {}
-        for loaded in self.loaded:
-            for book, currency, amount in loaded.sums:
-                sums[book, currency] = sums.get((book, currency), 0) + amount
-        return sums
-
-    def _work(self, waiting: "SimpleQueue[Range]") -> None:
-        """Give one worker range after range. Killed with us it ends too, because its input ends."""
-        try:
-            with _Worker(self.task) as worker:
-                while True:
-                    accounts = waiting.get_nowait()
-                    self._note(accounts, worker.load(accounts))
-        except Empty:
-            return
-        except Exception:
-            with suppress(Empty):
-                while True:  # one has failed, so the others need not go on
-                    waiting.get_nowait()
-            raise
-
-    def _note(self, accounts: Range, loaded: Loaded) -> None:
-        with self._lock:
-            self.loaded.append(loaded)
-            self._done += accounts.facts
-            self.report(self._done, self._total)
-
-
-class _Worker:
-    """A process that runs ``adapters.bulk``."""
-
-    def __init__(self, task: Task) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "adapters.bulk"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        )
-        self._tell(asdict(task))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        with self._process, suppress(BrokenPipeError):
-            assert self._process.stdin is not None
-            self._process.stdin.close()
-
-    def load(self, accounts: Range) -> Loaded:
-        """Raises RebuildFailed."""
-        self._tell(tuple(accounts))
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line:
-            raise _ended()
-        answer = orjson.loads(line)
-        if "reason" in answer:
-            raise RebuildFailed(f"the ledger cannot be built: {answer['reason']}")
-        return Loaded(**answer)
-
-    def _tell(self, value: Any) -> None:
-        assert self._process.stdin is not None
-        try:
-            self._process.stdin.write(orjson.dumps(value) + b"\n")
-            self._process.stdin.flush()
-        except BrokenPipeError:
-            raise _ended() from None
-
-
-def _ended() -> RebuildFailed:
-    return RebuildFailed("a worker ended before its work was done; nothing that is live has changed, rebuild again")
+    try:
+        Pool("adapters.bulk", asdict(task), note).run(accounts, workers)
+    except WorkerFailed as failed:
+        if failed.reason is not None:
+            raise RebuildFailed(f"the ledger cannot be built: {failed.reason}") from None
+        raise RebuildFailed(f"{failed}; nothing that is live has changed, rebuild again") from None
+    return sums
 
 
 def _add_keys(database: Database, table: Table) -> None:

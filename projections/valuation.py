@@ -16,12 +16,12 @@ from fractions import Fraction
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from domain import months
+from domain import months, rating
 from domain.money import exact_ratio
 from domain.plan import Selector
 from domain.rating import release_1
 from domain.rating.attribution import agent_of_record
-from domain.rating.facts import AccountFacts, Cell, Designation, HouseFacts, PlanVersion
+from domain.rating.facts import FIRST_RELEASE, AccountFacts, Cell, Designation, HouseFacts, PlanVersion
 from domain.rating.release_1 import HOUSE, HOUSE_ROLE, Item, TermsCache
 from projections.ledger import difference, legs_of
 
@@ -123,11 +123,14 @@ class Valuer:
     told_apart: "ToldApart" = field(init=False)
     by_service: bool = field(init=False)
     """Whether a plan pays for services rather than for lines, under either recipe."""
+    one_release: bool = field(init=False)
+    """Whether both recipes have the rating release that can say what a line alone is rated by."""
 
     def __post_init__(self) -> None:
         versions = [v for house in (self.live, self.proposed) for of_plan in house.plans.values() for v in of_plan]
         self.told_apart = ToldApart.by(versions)
         self.by_service = any(version.once or version.pays_by_service_month for version in versions)
+        self.one_release = {house.release_at(self.known) for house in (self.live, self.proposed)} == {FIRST_RELEASE}
 
     def value(self, account_no: int, facts: Sequence[tuple[int, Sequence[Any]]]) -> Valued:
         """The difference on one account; nothing for what waits in suspense, which no recipe rates."""
@@ -139,8 +142,10 @@ class Valuer:
             lines = _standing(facts)
             others = [(position, fact) for position, fact in others if fact[0] != "unline"]
         account = AccountFacts.of(account_no, others)
+        if not account.designations and not account.waiting:  # nobody was ever named, so nobody is paid
+            return Valued(len(lines), ())
         try:
-            if self.by_service and account.services:
+            if not self.one_release or (self.by_service and account.services):
                 raise NotByLine
             return Valued(len(lines), _numbered(self._line_by_line(account, lines)))
         except NotByLine:
@@ -155,8 +160,8 @@ class Valuer:
         proposed: TermsCache = {}
         cells = {*account.cells(self.live, self.known), *account.cells(self.proposed, self.known)}
         for cell in sorted(cells):
-            old = release_1.rate(account, self.live, cell, self.known, live)
-            new = release_1.rate(account, self.proposed, cell, self.known, proposed)
+            old = rating.rate(account, self.live, cell, self.known, live)
+            new = rating.rate(account, self.proposed, cell, self.known, proposed)
             legs = difference(legs_of(old, self.book_of), legs_of(new, self.book_of))
             if legs:
                 causes = causes_of(old, new)
