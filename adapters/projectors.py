@@ -4,7 +4,7 @@ The facts and the audit views read the log; the ledger reads the facts. A projec
 stops at it, with the position and the reason, after committing what came before.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby, islice
 from typing import Any, TypeVar
@@ -14,12 +14,15 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from adapters import tables
+from adapters import tables, valuations
 from adapters.database import Database
+from adapters.pg_facts import PgFacts, position_of
+from adapters.pg_facts import positions_table as _positions
 from adapters.tables import PgTables
 from domain.message import Recorded, read_state
+from domain.rating.facts import HOUSE_NO
 from projections import agenda, agent_book, audit_trail, deal_board, facts, ledger, payout_book
-from projections.ledger import Ledger
+from projections.ledger import Facts, Ledger
 from projections.projection import Projection, Table
 
 FROM_LOG: tuple[Projection, ...] = (facts, audit_trail, agent_book, agenda, deal_board, payout_book)
@@ -95,17 +98,6 @@ def outdated(connection: psycopg.Connection, schema: str) -> list[str]:
     if facts.name in stale and LEDGER in versions:
         stale.add(LEDGER)
     return [name for name in NAMES if name in stale]
-
-
-def _positions(schema: str) -> sql.Identifier:
-    return sql.Identifier(schema, "projection_position")
-
-
-def position_of(connection: psycopg.Connection, schema: str, name: str) -> int:
-    row = connection.execute(
-        sql.SQL("SELECT position FROM {} WHERE name = %s").format(_positions(schema)), (name,)
-    ).fetchone()
-    return row[0] if row else 0
 
 
 def head_of(connection: psycopg.Connection, house: str) -> int:
@@ -272,10 +264,21 @@ class Projector:
         for position, group in groupby(self._facts(after, upto), key=lambda row: row[0]):
             at[0] = position
             new = [(account_no, orjson.loads(body)) for _, account_no, body in group]
+            if self._promoted_in_bulk(position, new):
+                self.ledger.learn_promotion(position, [fact for _, fact in new])
+                yield
+                continue
             rows = self.ledger.project(position, new)
             while some := list(islice(rows, ROWS_AT_ONCE)):  # one event may concern every account
                 self.state.add(some)
                 yield
+
+    def _promoted_in_bulk(self, position: int, new: Facts) -> bool:
+        """Whether a promotion was posted from its valuation, which only the live ledger has."""
+        promoted = [fact[3] for account_no, fact in new if account_no == HOUSE_NO and fact[0] == "recipe"]
+        if not promoted or self.schema != self.database.book or any(no != HOUSE_NO for no, _ in new):
+            return False
+        return valuations.promote(self.connection, self.database, promoted[0], position)
 
     def _facts(self, after: int, upto: int) -> Iterator[tuple[int, int, str]]:
         statement = sql.SQL(
@@ -293,47 +296,6 @@ def _is_the_rows_fault(error: psycopg.Error) -> bool:
     if isinstance(error, psycopg.DataError | psycopg.IntegrityError):
         return True
     return (error.sqlstate or "").startswith(PROGRAM_LIMIT)
-
-
-@dataclass
-class PgFacts:
-    """Where the ledger reads facts in PostgreSQL."""
-
-    connection: psycopg.Connection
-    schema: str
-
-    def account(self, account_no: int, before: int) -> Iterable[tuple[int, Sequence[Any]]]:
-        statement = sql.SQL(
-            "SELECT position, body FROM {} WHERE account_no = %s AND position < %s ORDER BY position, seq"
-        ).format(sql.Identifier(self.schema, "facts"))
-        rows = self.connection.execute(statement, (account_no, before), prepare=True, binary=True)
-        return [(position, orjson.loads(body)) for position, body in rows]
-
-    def number_of(self, name: str) -> int | None:
-        """The number of an account, a statement, or a number in suspense."""
-        statement = sql.SQL("SELECT no FROM {} WHERE name = %s").format(sql.Identifier(self.schema, "facts_name"))
-        row = self.connection.execute(statement, (name,), prepare=True).fetchone()
-        return row[0] if row else None
-
-    def aliases(self, number: str) -> Sequence[tuple[Any, ...]]:
-        """The rows of aliases of a number, such as ``lumen:5-QXTR9941``, in order."""
-        statement = sql.SQL("SELECT * FROM {} WHERE number = %s ORDER BY position, seq")
-        name = sql.Identifier(self.schema, "facts_alias")
-        return self.connection.execute(statement.format(name), (number,), prepare=True).fetchall()
-
-    def accounts_of(self, agents: Iterable[str]) -> Iterable[int]:
-        statement = sql.SQL("SELECT DISTINCT account_no FROM {} WHERE agent = ANY(%s)")
-        name = sql.Identifier(self.schema, "facts_agent")
-        return [row[0] for row in self.connection.execute(statement.format(name), (sorted(agents),))]
-
-    def accounts_paid_by(self, vendor: str) -> Iterable[int]:
-        statement = sql.SQL("SELECT DISTINCT account_no FROM {} WHERE vendor = %s")
-        name = sql.Identifier(self.schema, "facts_payer")
-        return [row[0] for row in self.connection.execute(statement.format(name), (vendor,))]
-
-    def all_accounts(self) -> Iterable[int]:
-        statement = sql.SQL("SELECT DISTINCT account_no FROM {}")
-        return [row[0] for row in self.connection.execute(statement.format(sql.Identifier(self.schema, "facts_agent")))]
 
 
 class Projectors:

@@ -22,7 +22,8 @@ from psycopg import sql
 from adapters import tables
 from adapters.bulk import Loaded, Task, oid_of
 from adapters.database import Database
-from adapters.projectors import LEDGER, NAMES, PgFacts, Projector, position_of, prepare, tables_of, version_of
+from adapters.pg_facts import PgFacts, position_of
+from adapters.projectors import LEDGER, NAMES, Projector, prepare, tables_of, version_of
 from adapters.workers import Pool, Range, WorkerFailed, ranges
 from projections import facts
 from projections.ledger import BALANCE, JOURNAL, Ledger

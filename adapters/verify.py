@@ -17,7 +17,8 @@ from psycopg import sql
 
 import domain.house  # noqa: F401  (every topic is known wherever events are read)
 from adapters.database import Database
-from adapters.projectors import LEDGER, NAMES, Poison, Projector, position_of, prepare, tables_of, version_of
+from adapters.pg_facts import position_of
+from adapters.projectors import LEDGER, NAMES, Poison, Projector, prepare, tables_of, version_of
 from adapters.rebuild import Progress, clear, only_one
 from domain.message import read_state, state_bytes
 from projections.projection import Table

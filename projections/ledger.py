@@ -214,7 +214,7 @@ class Ledger:
                     turned.add(account_no)
         changed: dict[int, list[Sequence[Any]]] = {}
         for change in changes:
-            for account_no in self._concerned_by_house(change, position):
+            for account_no in self.concerned_by_house(change, position):
                 changed.setdefault(account_no, []).append(change)
         passing = len(changed) > PASSING_ACCOUNTS
         for account_no in sorted(touched.keys() | changed.keys()):
@@ -230,6 +230,12 @@ class Ledger:
             if passing and not stays:
                 del self.accounts[account_no]
 
+    def learn_promotion(self, position: int, changes: Iterable[Sequence[Any]]) -> None:
+        """Go on after a promotion whose rows were posted from a valuation: what is in memory of accounts is over."""
+        for change in changes:
+            self.house.learn(position, change)
+        self.accounts.clear()
+
     def account(self, account_no: int, before: int) -> LedgerAccount:
         """One account, with its facts from before a position if it was not known yet."""
         account = self.accounts.get(account_no)
@@ -239,7 +245,7 @@ class Ledger:
                 account.facts.learn(position, fact)
         return account
 
-    def _concerned_by_house(self, change: Sequence[Any], position: int) -> Iterable[int]:
+    def concerned_by_house(self, change: Sequence[Any], position: int) -> Iterable[int]:
         """The accounts of which a change in the house can change cells."""
         if change[0] in OF_A_VENDOR:
             if change[0] == "reported" and not self.house.pays_by_service_month(position):

@@ -17,7 +17,7 @@ from psycopg import sql
 from psycopg.rows import class_row
 
 from adapters.database import Database
-from adapters.projectors import PgFacts
+from adapters.pg_facts import PgFacts
 from domain import months, rating
 from domain.house import FOLDS
 from domain.money import show

@@ -6,7 +6,8 @@ import pytest
 
 from adapters.database import Database, DatabaseUnavailable
 from adapters.log import PostgresLog
-from adapters.projectors import NAMES, Poison, Projectors, head_of, position_of, positions
+from adapters.pg_facts import position_of
+from adapters.projectors import NAMES, Poison, Projectors, head_of, positions
 from adapters.tables import PgTables
 from domain.calendar import OpenDay
 from domain.message import Actor, Issued

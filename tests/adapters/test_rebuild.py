@@ -13,12 +13,14 @@ from psycopg import sql
 
 from adapters import rebuild as rebuilding
 from adapters import tables
-from adapters.bulk import Range, Task, Worker, oid_of
+from adapters.bulk import Task, Worker, oid_of
 from adapters.command_file import read_commands
 from adapters.database import Database
 from adapters.log import PostgresLog
-from adapters.projectors import LEDGER, NAMES, Poison, Projectors, RebuildNeeded, outdated, position_of, tables_of
+from adapters.pg_facts import position_of
+from adapters.projectors import LEDGER, NAMES, Poison, Projectors, RebuildNeeded, outdated, tables_of
 from adapters.rebuild import ProjectionUnknown, RebuildFailed, RebuildRunning, only_one, rebuild
+from adapters.workers import Range
 from domain.log import NewEvent
 from domain.message import Recorded, Refused
 from domain.plan import Flat, MultipleOfMrcOnce, Override, OverridePercentOfCommission, PercentOfMrc, Rule, Selector
@@ -361,7 +363,7 @@ def test_a_worker_whose_parent_was_killed_writes_nothing_into_the_next_rebuild(d
     for oid, rows in ((journal_oid, len(live["journal"])), (journal_oid + 1, 0)):
         worker = Worker(Task(conninfo, database.book, database.book_next, oid, upto))
         if rows:
-            assert worker.load(everything).rows == rows
+            assert worker.load(everything)["rows"] == rows
         else:
             with pytest.raises(LookupError):
                 worker.load(everything)

@@ -13,9 +13,10 @@ from typing import Any
 
 from psycopg import sql
 
-from adapters.bulk import Range, Task, Worker
+from adapters.bulk import Task, Worker
 from adapters.database import Database
 from adapters.projectors import LEDGER
+from adapters.workers import Range
 from domain import rating
 from projections import ledger
 from tests.bench.book import Size, write

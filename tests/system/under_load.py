@@ -16,7 +16,8 @@ from typing import IO
 from psycopg import sql
 
 from adapters.database import Database, DatabaseUnavailable
-from adapters.projectors import LEDGER, NAMES, position_of
+from adapters.pg_facts import position_of
+from adapters.projectors import LEDGER, NAMES
 from adapters.rebuild import rebuild
 from adapters.verify import verify
 from domain import months

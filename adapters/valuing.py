@@ -1,0 +1,234 @@
+"""Many accounts valued under two recipes, by a process of its own: facts in, one row of differences an account out.
+
+A worker (see ``adapters.workers``) is started by ``adapters.valuations``. It holds the facts of the house twice, as it
+is and as it would be, and those of one account at a time. Each range's rows and the mark that it is done are one
+transaction.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from struct import Struct
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from adapters.bulk import oid_of
+from adapters.pg_facts import PgFacts
+from adapters.workers import Range, partitions, serve
+from domain.rating.facts import HOUSE_NO, HouseFacts
+from projections.ledger import payee_book
+from projections.valuation import Entry, Valued, Valuer
+
+SORT_MEMORY = "64MB"
+WRITE_BYTES = 200_000
+
+Fact = Sequence[Any]
+
+
+def table_of(reprojection_no: int) -> str:
+    """The table of one valuation's differences."""
+    return f"valuation_{reprojection_no}"
+
+
+# -- rows as COPY reads them
+
+_COPY_HEAD = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
+_COPY_END = b"\xff\xff"
+_row = Struct(">hiqii").pack
+_array = Struct(">iiiiii").pack
+_ARRAYS = (
+    ("month", "integer"),
+    ("kind", "smallint"),
+    ("currency", "text"),
+    ("leg", "integer"),
+    ("item_no", "bigint"),
+    ("item_line", "integer"),
+    ("role", "smallint"),
+    ("book", "bigint"),
+    ("amount_minor", "bigint"),
+    ("cause", "smallint"),
+)
+assert tuple(name for name, _ in _ARRAYS) == Entry._fields
+COLUMNS = ("account_no", "lines", *Entry._fields)
+_OIDS = {"bigint": 20, "smallint": 21, "integer": 23, "text": 25}
+_CODES = {"bigint": "q", "integer": "i", "smallint": "h"}
+_BYTES = {"bigint": 8, "integer": 4, "smallint": 2}
+_ALIKE = ("month", "kind", "currency", "leg", "item_no", "role", "book", "cause")
+"""Columns that are the same for many accounts."""
+_FEW = 200
+"""Longer columns are not remembered."""
+
+
+def pack_row(account_no: int, valued: Valued) -> bytes:
+    """One account's row; every element of an array after its length in bytes."""
+    columns = zip(*valued.entries, strict=True)
+    remembered = len(valued.entries) <= _FEW
+    arrays = [
+        (_remembered if remembered and name in _ALIKE else _packed)(type_, column)
+        for (name, type_), column in zip(_ARRAYS, columns, strict=True)
+    ]
+    return _row(len(COLUMNS), 8, account_no, 4, valued.lines) + b"".join(arrays)
+
+
+def _packed(type_: str, column: tuple[Any, ...]) -> bytes:
+    if type_ == "text":  # a currency of three letters
+        elements = b"".join([b"\0\0\0\3" + currency.encode() for currency in column])
+    else:
+        with_lengths = [_BYTES[type_]] * (2 * len(column))
+        with_lengths[1::2] = column
+        elements = _elements(_CODES[type_], len(column)).pack(*with_lengths)
+    return _array(len(elements) + 20, 1, 0, _OIDS[type_], len(column), 1) + elements
+
+
+_remembered = lru_cache(maxsize=2_000)(_packed)
+
+
+@lru_cache(maxsize=500)
+def _elements(code: str, count: int) -> Struct:
+    return Struct(">" + ("i" + code) * count)
+
+
+def create_table(connection: psycopg.Connection, schema: str, reprojection_no: int) -> None:
+    arrays = sql.SQL(", ").join(
+        sql.SQL("{} {}[] NOT NULL").format(sql.Identifier(name), sql.SQL(type_)) for name, type_ in _ARRAYS
+    )
+    connection.execute(
+        sql.SQL("CREATE TABLE {} (account_no bigint PRIMARY KEY, lines integer NOT NULL, {})").format(
+            sql.Identifier(schema, table_of(reprojection_no)), arrays
+        )
+    )
+
+
+def copy_valued(
+    connection: psycopg.Connection, schema: str, reprojection_no: int, valued: Iterable[tuple[int, Valued]]
+) -> None:
+    """Copy the accounts that differ into the valuation's table."""
+    statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(
+        sql.Identifier(schema, table_of(reprojection_no)), sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
+    )
+    with connection.cursor() as cursor, cursor.copy(statement) as copy:
+        waiting, size = [_COPY_HEAD], 0
+        for account_no, account in valued:
+            if account.entries:
+                row = pack_row(account_no, account)
+                waiting.append(row)
+                size += len(row)
+                if size >= WRITE_BYTES:
+                    copy.write(b"".join(waiting))
+                    waiting, size = [], 0
+        copy.write(b"".join([*waiting, _COPY_END]))
+
+
+# -- the house twice
+
+
+def valuer(facts: PgFacts, change: Iterable[Fact], upto: int) -> Valuer:
+    """What values accounts as of a position; ``change`` is what the house would learn there."""
+    learned = list(facts.account(HOUSE_NO, upto + 1))
+    live = HouseFacts.of(learned)
+    proposed = HouseFacts.of([*learned, *((upto, fact) for fact in change)])
+    return Valuer(live, proposed, upto, _Books(live).__getitem__)
+
+
+class _Books(dict[str, int]):
+    """The ledger account of every payee that was met."""
+
+    def __init__(self, house: HouseFacts) -> None:
+        super().__init__()
+        self.house = house
+
+    def __missing__(self, payee: str) -> int:
+        number = self[payee] = payee_book(payee, self.house)
+        return number
+
+
+# -- the worker
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """``conninfo`` is of the projector's role and may hold a password: it is sent through a pipe, never shown."""
+
+    conninfo: str
+    schema: str
+    reprojection_no: int
+    table_oid: int
+    """The very table to fill: a worker whose parent was killed must not write into one that was begun anew."""
+    upto: int
+    """The last position of facts to read, and that as of which accounts are valued."""
+    change: Sequence[Fact]
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What a range gave: its lines and its accounts, whether or not they differ."""
+
+    lines: int
+    accounts: int
+
+
+class Worker:
+    """Values ranges of accounts into one valuation's table."""
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self.at = HOUSE_NO
+        self.reading = psycopg.connect(task.conninfo)
+        self.writing = psycopg.connect(task.conninfo)
+        self.reading.execute(sql.SQL("SET work_mem = {}").format(sql.Literal(SORT_MEMORY)))
+        self.valuer = valuer(PgFacts(self.reading, task.schema), task.change, task.upto)
+        self.lines = self.accounts = 0
+
+    def close(self) -> None:
+        self.reading.close()
+        self.writing.close()
+
+    def load(self, accounts: Range) -> dict[str, Any]:
+        """Value a range and mark it as done, in one transaction; nothing where another worker has done it."""
+        self.lines = self.accounts = 0
+        with self.writing.transaction(), self._claimed(accounts) as ours:
+            if ours:
+                copy_valued(self.writing, self.task.schema, self.task.reprojection_no, self._valued(accounts))
+        return asdict(Loaded(self.lines, self.accounts))
+
+    @contextmanager
+    def _claimed(self, accounts: Range) -> Iterator[bool]:
+        """A worker that outlived its parent may be at the same range: the first one to commit has done it."""
+        schema, number = self.task.schema, self.task.reprojection_no
+        claimed = self.writing.execute(
+            sql.SQL(
+                "UPDATE {} SET done = true WHERE reprojection_no = %s AND first = %s AND last = %s AND NOT done"
+            ).format(sql.Identifier(schema, "valuation_range")),
+            (number, accounts.first, accounts.last),
+        )
+        table = sql.Identifier(schema, table_of(number))
+        self.writing.execute(sql.SQL("LOCK TABLE {} IN ROW EXCLUSIVE MODE").format(table))
+        if oid_of(self.writing, schema, table_of(number)) != self.task.table_oid:
+            raise LookupError("the valuation was begun anew by now")
+        yield claimed.rowcount == 1
+        self.writing.execute(
+            sql.SQL("UPDATE {} SET lines = lines + %s, accounts = accounts + %s WHERE reprojection_no = %s").format(
+                sql.Identifier(schema, "valuation")
+            ),
+            (self.lines, self.accounts, number),
+        )
+
+    def _valued(self, accounts: Range) -> Iterator[tuple[int, Valued]]:
+        value: Callable[[int, Sequence[tuple[int, Fact]]], Valued] = self.valuer.value
+        for account_no, facts in partitions(self.reading, self.task.schema, accounts, self.task.upto):
+            self.at = account_no
+            account = value(account_no, facts)
+            self.lines += account.lines
+            self.accounts += 1
+            yield account_no, account
+
+
+def main() -> None:
+    serve(lambda task: Worker(Task(**task)))
+
+
+if __name__ == "__main__":
+    main()
