@@ -44,6 +44,7 @@ RANGES_A_WORKER = 6
 KEEP_UP_ACCOUNTS = 1_000
 """After so many accounts a step ends; the accounts of one position are always done together."""
 CHUNK_ACCOUNTS = 200
+PLACE_WAIT = "5s"
 PROMOTION_STEPS = 20
 """How many steps a valuation may be behind when it is promoted: more than that is left to the ledger itself."""
 
@@ -107,13 +108,16 @@ def proposals(connection: psycopg.Connection, house: str) -> tuple[Recipe, dict[
     return recipe, numbers
 
 
-def proposal(connection: psycopg.Connection, house: str, reprojection: str) -> Proposal:
-    """Raises ReprojectionNotOpen."""
+def proposal(connection: psycopg.Connection, house: str, reprojection: str, *, over: bool = False) -> Proposal:
+    """``over``: also where the log has its promotion already, which the ledger may have yet to reach.
+
+    Raises ReprojectionNotOpen.
+    """
     recipe, numbers = proposals(connection, house)
     found = recipe.reprojections.get(reprojection)
     if found is None:
         raise ReprojectionNotOpen(f"there is no reprojection {reprojection!r}; propose it first")
-    if found.status not in ("proposed", "approved"):
+    if not over and found.status not in ("proposed", "approved"):
         raise ReprojectionNotOpen(f"reprojection {reprojection} is {found.status}; there is nothing more to value")
     event = found.proposed
     change = recipe_facts(event.change, event.recipe_no + 1, reprojection)
@@ -214,10 +218,14 @@ def value(database: Database, reprojection: str, workers: int | None = None, pro
 def _alone(database: Database, reprojection: str) -> Iterator[None]:
     """Raises ValuationRunning."""
     with database.connect("projector", autocommit=True) as connection:
-        name = f"{database.house} values {reprojection}"
-        row = connection.execute("SELECT pg_try_advisory_lock(hashtext(%s))", (name,)).fetchone()
-        if row is None or not row[0]:
-            raise ValuationRunning(f"reprojection {reprojection} is being valued already; wait until that has ended")
+        # one that was killed holds its place for the moment in which the server has not noticed
+        connection.execute(sql.SQL("SET lock_timeout = {}").format(sql.Literal(PLACE_WAIT)))
+        try:
+            connection.execute("SELECT pg_advisory_lock(hashtext(%s))", (f"{database.house} values {reprojection}",))
+        except psycopg.errors.LockNotAvailable:
+            raise ValuationRunning(
+                f"reprojection {reprojection} is being valued already; wait until that has ended"
+            ) from None
         yield
 
 
@@ -404,7 +412,7 @@ class Keeper:
         no = valuation.reprojection_no
         found = self._valuers.get(no)
         if found is None or found.known != valuation.upto or window.changes:
-            change = proposal(self.connection, self.database.house, valuation.reprojection).change
+            change = proposal(self.connection, self.database.house, valuation.reprojection, over=True).change
             reader = PgFacts(self.connection, self.database.book)
             found = self._valuers[no] = valuer(reader, change, window.upto)
         found.known = window.upto

@@ -21,7 +21,7 @@ from domain.money import exact_ratio
 from domain.plan import Selector
 from domain.rating import release_1
 from domain.rating.attribution import agent_of_record
-from domain.rating.facts import FIRST_RELEASE, AccountFacts, Cell, Designation, HouseFacts, PlanVersion
+from domain.rating.facts import LINE_FIELDS, AccountFacts, Cell, Designation, HouseFacts, PlanVersion
 from domain.rating.release_1 import HOUSE, HOUSE_ROLE, Item, TermsCache
 from projections.ledger import difference, legs_of
 
@@ -65,8 +65,9 @@ _LegOfCell = tuple[int, int, str, int, int, int, int, int, int]
 
 Line = Sequence[Any]
 """A ``line`` fact."""
-Kind = tuple[str, int, str, str | None, str | None, str | None]
-"""Of lines that are rated alike in a season: vendor, charge kind, currency, service named, product, service found."""
+Kind = tuple[str, int, str, str | None, str | None, str | None, int]
+"""Of lines that are rated alike in a season: vendor, charge kind, currency, service named, product, service found, and
+the month in which a reversal was reported, where that may choose the plan version."""
 _kind = itemgetter(3, 5, 6, 8, 9)
 _STATEMENT_NO, _LINE, _VENDOR, _MONTH, _KIND, _CURRENCY, _COMMISSION, _SERVICE, _PRODUCT = range(1, 10)
 ALWAYS = months.first_day(12)
@@ -121,16 +122,19 @@ class Valuer:
     alike: dict[tuple[tuple[str, int], ...], Alike] = field(default_factory=dict)
     """By the agents of record: for accounts of which nothing else counts."""
     told_apart: "ToldApart" = field(init=False)
+    releases: list[rating.Release] = field(init=False)
+    """The live one and the proposed one."""
     by_service: bool = field(init=False)
     """Whether a plan pays for services rather than for lines, under either recipe."""
-    one_release: bool = field(init=False)
-    """Whether both recipes have the rating release that can say what a line alone is rated by."""
+    reverses_today: bool = field(init=False)
+    """Whether a reversal may be rated by the month in which it was reported, under either recipe."""
 
     def __post_init__(self) -> None:
         versions = [v for house in (self.live, self.proposed) for of_plan in house.plans.values() for v in of_plan]
         self.told_apart = ToldApart.by(versions)
+        self.releases = [rating.release(house.release_at(self.known)) for house in (self.live, self.proposed)]
         self.by_service = any(version.once or version.pays_by_service_month for version in versions)
-        self.one_release = {house.release_at(self.known) for house in (self.live, self.proposed)} == {FIRST_RELEASE}
+        self.reverses_today = self.live.reverses_today or self.proposed.reverses_today
 
     def value(self, account_no: int, facts: Sequence[tuple[int, Sequence[Any]]]) -> Valued:
         """The difference on one account; nothing for what waits in suspense, which no recipe rates."""
@@ -145,7 +149,7 @@ class Valuer:
         if not account.designations and not account.waiting:  # nobody was ever named, so nobody is paid
             return Valued(len(lines), ())
         try:
-            if not self.one_release or (self.by_service and account.services):
+            if self.by_service and account.services:
                 raise NotByLine
             return Valued(len(lines), _numbered(self._line_by_line(account, lines)))
         except NotByLine:
@@ -177,7 +181,7 @@ class Valuer:
             self.remembered = 0
         legs: list[_LegOfCell] = []
         for alike, of_agents in self._by_agents(account, lines):
-            for kind, of_kind in _by_kind(alike.account, of_agents, self.known):
+            for kind, of_kind in self._by_kind(alike.account, of_agents):
                 for change, of_season in self._by_season(alike, kind, of_kind):
                     legs += self._changed(change, of_season)
         legs.sort()
@@ -218,17 +222,31 @@ class Valuer:
             alike = self.alike[aor.agents] = Alike(account, shared=True)
         return alike
 
+    def _by_kind(self, account: AccountFacts, lines: Sequence[Line]) -> Iterable[tuple[Kind, Sequence[Line]]]:
+        """The lines by what their terms depend on besides the month."""
+        if not account.services and not self.reverses_today:
+            kinds = set(map(_kind, lines))
+            if len(kinds) == 1:
+                return [((*kinds.pop(), None, 0), lines)]
+            return [((*kind, None, 0), [line for line in lines if _kind(line) == kind]) for kind in kinds]
+        found: dict[tuple[str | None, int], str | None] = {}
+        by_kind: dict[Kind, list[Line]] = {}
+        for line in lines:
+            named, month = line[_SERVICE], line[_MONTH]
+            if (named, month) not in found:
+                service = release_1.service_named(account, named, month, self.known)
+                found[named, month] = service.name if service else None
+            reported = line[LINE_FIELDS] if self.reverses_today and len(line) > LINE_FIELDS else 0
+            kind = (*_kind(line), found[named, month], reported if reported != month else 0)
+            by_kind.setdefault(kind, []).append(line)
+        return by_kind.items()
+
     def _by_season(self, alike: Alike, kind: Kind, lines: Sequence[Line]) -> Iterator[tuple[Change, Sequence[Line]]]:
         """The lines of one kind by season, those left out for which nothing differs. Raises NotByLine."""
         if alike.shared:
-            vendor, charge_kind, currency, named, product, _ = kind
-            kind = (
-                vendor,
-                charge_kind,
-                currency,
-                *self.told_apart.of(self.live, vendor, named, product, self.known),
-                None,
-            )
+            vendor, charge_kind, currency, named, product, found, reported = kind
+            named, product = self.told_apart.of(self.live, vendor, named, product, self.known)
+            kind = vendor, charge_kind, currency, named, product, found, reported
         seasons = alike.kinds.get(kind)
         if seasons is None:
             seasons = alike.kinds[kind] = _Seasons()
@@ -245,11 +263,13 @@ class Valuer:
         for season in seasons.found:
             if season[0] <= month < season[1]:
                 return season
-        vendor, charge_kind, currency, named, product, found = kind
+        vendor, charge_kind, currency, named, product, found, reported = kind
         cell = Cell(account.account_no, month, charge_kind, currency)
         service = account.services[found] if found else None
         terms = [
-            release_1.terms(account, house, cell, service, product, vendor, self.known, cache, named=named)
+            release_1.terms(
+                account, house, cell, service, product, vendor, self.known, cache, named=named, reported=reported
+            )
             for house, cache in ((self.live, seasons.live), (self.proposed, seasons.proposed))
         ]
         around = [
@@ -265,6 +285,8 @@ class Valuer:
 
     def compared(self, old: release_1.Terms, new: release_1.Terms) -> Change:
         """What differs between two terms for a line. Raises NotByLine."""
+        if not (self.releases[0].part_by_part(old) and self.releases[1].part_by_part(new)):
+            raise NotByLine
         if old.suspense_because and new.suspense_because:
             return ()
         if old.suspense_because or new.suspense_because:
@@ -291,24 +313,6 @@ class Valuer:
         for (_, no, line, _, month, kind, currency, *_), amount in zip(lines, taken, strict=True):
             if amount:
                 yield (month, kind, currency, no, line, HOUSE_ROLE, house, -amount, RULE)
-
-
-def _by_kind(account: AccountFacts, lines: Sequence[Line], known: int) -> Iterable[tuple[Kind, Sequence[Line]]]:
-    """The lines by what their terms depend on besides the month."""
-    if not account.services:
-        kinds = set(map(_kind, lines))
-        if len(kinds) == 1:
-            return [((*kinds.pop(), None), lines)]
-        return [((*kind, None), [line for line in lines if _kind(line) == kind]) for kind in kinds]
-    found: dict[tuple[str | None, int], str | None] = {}
-    by_kind: dict[Kind, list[Line]] = {}
-    for line in lines:
-        named = line[_SERVICE], line[_MONTH]
-        if named not in found:
-            service = release_1.service_named(account, *named, known)
-            found[named] = service.name if service else None
-        by_kind.setdefault((*_kind(line), found[named]), []).append(line)
-    return by_kind.items()
 
 
 def _numbered(legs: Iterable[_LegOfCell]) -> list[EntryFields]:
@@ -403,7 +407,7 @@ def _cause(old: Sequence[Item], new: Sequence[Item]) -> int:
 
 def _rules(items: Iterable[Item]) -> set[tuple[Any, ...]]:
     return {
-        (c.role, c.payee, c.why.plan, c.why.plan_version, c.why.rule)
+        (c.role, c.payee, c.why.plan, c.why.plan_version, c.why.rule, c.numerator, c.denominator)
         for item in items
         for share in item.shares
         if (c := share.coefficient) is not None

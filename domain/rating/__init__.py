@@ -9,7 +9,7 @@ from typing import Protocol
 
 from domain.rating import release_1, release_2
 from domain.rating.facts import AccountFacts, Cell, HouseFacts
-from domain.rating.release_1 import Item, TermsCache
+from domain.rating.release_1 import Item, Terms, TermsCache
 
 
 class Release(Protocol):
@@ -23,6 +23,9 @@ class Release(Protocol):
         self, account: AccountFacts, house: HouseFacts, cell: Cell, position: int, cache: TermsCache, /
     ) -> tuple[list[Item], list[Item]]: ...
 
+    def part_by_part(self, terms: Terms, /) -> bool:
+        """Whether each payee's part of a line under these terms is its own: the base times the coefficient, rounded."""
+
 
 RELEASES: Mapping[int, Release] = {1: release_1, 2: release_2}
 """As far back as anything was ever posted by them: a release is added, never taken away."""
@@ -32,7 +35,7 @@ class ReleaseMissing(LookupError):
     """The house promoted a rating release that this program does not have. The message is one sentence."""
 
 
-def _release(number: int) -> Release:
+def release(number: int) -> Release:
     release = RELEASES.get(number)
     if release is None:
         raise ReleaseMissing(f"rating release {number} is not in this program; run the newer one that promoted it")
@@ -41,14 +44,14 @@ def _release(number: int) -> Release:
 
 def rate(account: AccountFacts, house: HouseFacts, cell: Cell, known: int, cache: TermsCache) -> tuple[Item, ...]:
     """The items of a cell as known at a position, in order, by the release that was live there."""
-    return _release(house.release_at(known)).rate(account, house, cell, known, cache)
+    return release(house.release_at(known)).rate(account, house, cell, known, cache)
 
 
 def moved(
     account: AccountFacts, house: HouseFacts, cell: Cell, position: int, cache: TermsCache
 ) -> tuple[list[Item], list[Item]]:
     """The items that came into a cell at a position, and those that left it; where lines are items, and terms stay."""
-    return _release(house.release_at(position)).moved(account, house, cell, position, cache)
+    return release(house.release_at(position)).moved(account, house, cell, position, cache)
 
 
 def lines_are_items(account: AccountFacts) -> bool:

@@ -1245,6 +1245,12 @@ _REACHING = st.builds(
     NewPlanVersion, _PLAN, st.booleans(), _MONTH, _RULES, _OVERRIDES, _APPLIES_TO | st.none(), _ENDS, _REVERSALS
 )
 _RENEWED = st.builds(Renewed, _CONTRACT, _DAY, st.sampled_from((0, 2, 12)))
+PLAN_VERSIONS: st.SearchStrategy[NewPlanVersion] = st.one_of(
+    st.builds(NewPlanVersion, _PLAN, st.booleans(), _MONTH, _RULES, _OVERRIDES),
+    st.builds(NewPlanVersion, _PLAN, st.just(False), st.integers(-2, 1), _RULES, _OVERRIDES),
+    _REACHING,
+    _REACHING,
+)
 HAPPENINGS: st.SearchStrategy[Happening] = st.one_of(
     st.builds(MonthsPass, st.integers(1, 2)),
     _STATEMENT,
@@ -1254,10 +1260,10 @@ HAPPENINGS: st.SearchStrategy[Happening] = st.one_of(
     _REVISED,
     _LETTER,
     _LETTER,
-    st.builds(NewPlanVersion, _PLAN, st.booleans(), _MONTH, _RULES, _OVERRIDES),
-    st.builds(NewPlanVersion, _PLAN, st.just(False), st.integers(-2, 1), _RULES, _OVERRIDES),
-    _REACHING,
-    _REACHING,
+    PLAN_VERSIONS,
+    PLAN_VERSIONS,
+    PLAN_VERSIONS,
+    PLAN_VERSIONS,
     st.builds(NewService, _CONTRACT, _SERVICE, _ACCOUNT, _maybe(st.sampled_from(PRODUCTS)), _MRC, _maybe(_DAY)),
     st.builds(Activated, _CONTRACT, st.just("dia"), _DAY),
     st.builds(Repriced, _CONTRACT, st.just("dia"), _MRC, _DAY),

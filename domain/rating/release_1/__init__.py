@@ -11,6 +11,7 @@ product and service in a season (months in which nothing dated begins or ends), 
 
 from domain.rating.release_1.items import (
     moved,
+    part_by_part,
     parts_of,
     rate,
     service_named,
@@ -44,6 +45,7 @@ __all__ = [
     "Zero",
     "agent_payee",
     "moved",
+    "part_by_part",
     "parts_of",
     "rate",
     "service_named",

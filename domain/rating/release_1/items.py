@@ -180,6 +180,11 @@ def _share(coefficient: Coefficient, base: int | Fraction) -> Share:
     return Share(payee, role, amount_minor, base, coefficient)
 
 
+def part_by_part(terms: Terms) -> bool:
+    """Whether each payee's part of a line under these terms is its own: the base times the coefficient, rounded."""
+    return True
+
+
 def parts_of(bases: Iterable[tuple[int, int]], numerator: int, denominator: int) -> list[int]:
     """``numerator / denominator`` of each base, itself a ratio, rounded half away from zero on its own.
 

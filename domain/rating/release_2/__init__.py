@@ -13,7 +13,7 @@ on their own.
 
 from domain.rating import release_1
 from domain.rating.facts import AccountFacts, Cell, HouseFacts
-from domain.rating.release_1 import Item, TermsCache
+from domain.rating.release_1 import Item, Terms, TermsCache
 from domain.rating.release_2.division import divided
 
 
@@ -30,4 +30,9 @@ def moved(
     return [divided(item) for item in came], [divided(item) for item in left]
 
 
-__all__ = ["moved", "rate"]
+def part_by_part(terms: Terms) -> bool:
+    """Whether each payee's part of a line under these terms is its own, and not divided from one amount."""
+    return len(terms.splits) < 2
+
+
+__all__ = ["moved", "part_by_part", "rate"]
