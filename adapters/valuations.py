@@ -312,17 +312,19 @@ class _Window(NamedTuple):
 @dataclass
 class Keeper:
     """Follows the ledger with every valuation that stands. A step is one transaction; a valuation that cannot go on
-    stands no more, and says why.
+    stands no more, and says why. ``connection`` commits by itself, or is in the transaction that promotes.
     """
 
     database: Database
     connection: psycopg.Connection
     _valuers: dict[int, Valuer] = field(default_factory=dict)
 
+    def close(self) -> None:
+        self.connection.close()
+
     def step(self) -> int:
         """A step of every standing valuation; how many positions in all."""
         valuations = stands(self.connection, self.database.book)
-        self.connection.commit()
         return sum(self.follow(valuation.reprojection_no) for valuation in valuations if valuation.standing)
 
     def follow(self, no: int) -> int:

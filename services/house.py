@@ -14,6 +14,7 @@ from adapters.database import Database, InitNeeded
 from adapters.log import PATIENCE_SECONDS, PostgresLog
 from adapters.projectors import Projectors, positions
 from adapters.settings import Settings
+from adapters.valuations import Keeper
 from domain.ids import CALENDAR
 from domain.log import CommandResult
 from domain.message import Issued, Refused
@@ -53,6 +54,11 @@ class House:
     @cached_property
     def projectors(self) -> Projectors:
         return Projectors(self.database)
+
+    @cached_property
+    def valuations(self) -> Keeper:
+        """What follows the ledger with every valuation that stands."""
+        return Keeper(self.database, self.database.connect("projector", autocommit=True))
 
     @property
     def _reader(self) -> psycopg.Connection:
@@ -167,7 +173,7 @@ class House:
         }
 
     def close(self) -> None:
-        for name in ("log", "projectors"):
+        for name in ("log", "projectors", "valuations"):
             if name in self.__dict__:
                 self.__dict__.pop(name).close()
         if self._reading is not None:

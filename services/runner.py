@@ -1,4 +1,4 @@
-"""What ``trailbook run`` does: projectors and the calendar, until stopped.
+"""What ``trailbook run`` does: projectors, open valuations and the calendar, until stopped.
 
     working ── the database cannot be used ──▶ waiting (0.1 s, longer each time, up to 5 s) ── it can ──▶ working
 
@@ -114,7 +114,9 @@ class Runner:
         self._tell_going_on()
         if done:
             logger.info("projected", positions=done)
-        return bool(done or given)
+        with house.database.faults_explained():
+            followed = house.valuations.step()
+        return bool(done or given or followed)
 
     def _keep_calendar(self, house: House) -> int:
         """Open today and give what is due; how many commands."""
