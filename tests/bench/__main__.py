@@ -14,10 +14,10 @@ from pathlib import Path
 
 from adapters.database import Database
 from adapters.embedded import leave, start
-from tests.bench import commands, imports, ledgers
+from tests.bench import commands, imports, ledgers, reproject
 from tests.bench.measure import Measured, show, to_json
 
-BENCHES = {"commands": commands.run, "import": imports.run, "rebuild": ledgers.run}
+BENCHES = {"commands": commands.run, "import": imports.run, "rebuild": ledgers.run, "reproject": reproject.run}
 
 
 def main() -> None:
@@ -58,6 +58,7 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", choices=tuple(BENCHES))
+    parser.add_argument("--part", action="append", choices=reproject.PARTS, help="of reproject; by default all")
     parser.add_argument("--json", metavar="FILE", help="write the figures there too; - prints them")
     parser.add_argument("--url", help="a PostgreSQL server to use instead of an embedded one")
     return parser.parse_args()

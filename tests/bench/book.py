@@ -98,6 +98,8 @@ class BulkLog:
 class Size:
     accounts: int
     months: int
+    sellers_versions: int = 3
+    """Of the sellers' plan, one a year; with one only, another from its first month on touches every line."""
 
     @property
     def lines(self) -> int:
@@ -135,22 +137,22 @@ Step = tuple[Command, Actor, Evidence | None]
 
 def _steps(size: Size, random: Random) -> Iterator[Step]:
     yield OpenDay(date=months.first_day(FIRST_MONTH)), ANN, None
-    yield from _terms()
+    yield from _terms(size)
     yield from _agents(size)
     for number in range(size.accounts):
         yield from _account(size, number, random)
     for month in range(FIRST_MONTH, FIRST_MONTH + size.months):
-        yield OpenDay(date=months.first_day(month + 1).replace(day=15)), ANN, None
-        yield _statement(size, month, random), ANN, None
+        yield from reported(size, month, random)
         if (month - FIRST_MONTH) % 6 == 5:
-            yield from _letters(size, month, random)
+            yield from letters(size, month, random)
 
 
-def _terms() -> Iterator[Step]:
+def _terms(size: Size) -> Iterator[Step]:
     products = tuple(Product(product=product, category=category) for product, category in PRODUCTS)
     yield ContractVendor(vendor=VENDOR), ANN, None
     yield ListProducts(vendor=VENDOR, products=products), ANN, None
-    for plan, rates in (("seller", ("70%", "65%", "60%")), ("upline", ("80%", "75%", "70%"))):
+    sellers = ("70%", "65%", "60%")[: size.sellers_versions]
+    for plan, rates in (("seller", sellers), ("upline", ("80%", "75%", "70%"))):
         for version, rate in enumerate(rates, start=1):
             yield _plan(plan, version, rate), ANN, None
             yield PublishPlanVersion(plan=plan, plan_version=version), BOB, None
@@ -216,6 +218,12 @@ def _account(size: Size, number: int, random: Random) -> Iterator[Step]:
             yield command, ANN, None
 
 
+def reported(size: Size, month: int, random: Random) -> Iterator[Step]:
+    """The statement on a month, received in the middle of the next one."""
+    yield OpenDay(date=months.first_day(month + 1).replace(day=15)), ANN, None
+    yield _statement(size, month, random), ANN, None
+
+
 def _statement(size: Size, month: int, random: Random) -> ReceiveStatement:
     """One line for each account, in random order; commissions with fractions of a cent one time in five."""
     numbers = list(range(size.accounts))
@@ -243,10 +251,10 @@ def _line(place: int, number: int, random: Random) -> StatementLine:
     )
 
 
-def _letters(size: Size, month: int, random: Random) -> Iterator[Step]:
+def letters(size: Size, month: int, random: Random) -> Iterator[Step]:
     """One account in fifty changes its agent of record two months back."""
     effective = months.first_day(month - 1)
-    for number in sorted(random.sample(range(size.accounts), size.accounts // 50)):
+    for number in sorted(random.sample(range(size.accounts), max(1, size.accounts // 50))):
         account = account_id(number)
         agents = (Weighted(agent=f"agent-{random.randrange(size.agents)}"), Weighted(agent="upline-0"))
         change = ChangeAgentOfRecord(account=account, agents=agents, effective_on=effective)

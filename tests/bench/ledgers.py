@@ -1,17 +1,12 @@
 """The ledger rebuilt, in lines per second, over the wall; beside the library's runner and beside ``ledger``."""
 
 import json
-import shutil
 import subprocess
 import sys
-import tempfile
 from argparse import Namespace
 from collections.abc import Iterator
-from pathlib import Path
 from time import process_time
 from typing import Any
-
-from psycopg import sql
 
 from adapters.bulk import Task, Worker
 from adapters.database import Database
@@ -19,6 +14,7 @@ from adapters.projectors import LEDGER
 from adapters.workers import Range
 from domain import rating
 from projections import ledger
+from tests.bench.beside import balances_a_second
 from tests.bench.book import Size, write
 from tests.bench.library import Library
 from tests.bench.measure import Measured, interleaved, median_ratio, seconds
@@ -159,37 +155,11 @@ class _Bench:
 
     def ledger(self) -> Iterator[Measured]:
         name = f"ledger (C++), balances of {POSTINGS:,} postings"
-        program = shutil.which("ledger")
-        if program is None:
+        rate = balances_a_second(self.database, POSTINGS, self.rounds)
+        if rate is None:
             yield Measured("beside", name, 0, "postings/s", note="not installed")
-            return
-        with tempfile.TemporaryDirectory() as directory:
-            path = Path(directory) / "journal.dat"
-            postings = self._write_journal(path)
-            command = [program, "-f", str(path), "--args-only", "balance"]
-            took = sorted(
-                seconds(lambda: subprocess.run(command, check=True, capture_output=True)) for _ in range(self.rounds)
-            )
-        rate = postings / took[len(took) // 2]
-        yield Measured("beside", name, rate, "postings/s", rate / self.lines_a_second, "our ledger, lines/s")
-
-    def _write_journal(self, path: Path) -> int:
-        """The first postings of the journal as ``ledger`` reads them; how many."""
-        statement = sql.SQL(
-            "SELECT position, account_no, effective_on, array_agg(book ORDER BY leg), "
-            "array_agg(amount_minor ORDER BY leg) FROM {} GROUP BY position, account_no, effective_on, kind, currency "
-            "ORDER BY position, account_no LIMIT {}"
-        ).format(sql.Identifier(self.database.book, "journal"), sql.Literal(POSTINGS))
-        postings = 0
-        with self.database.connect("reader") as connection, path.open("w") as file:
-            for position, account_no, on, books, amounts in connection.execute(statement):
-                postings += 1
-                file.write(f"{on:%Y/%m/%d} {position} {account_no}\n")
-                for book, minor in zip(books, amounts, strict=True):
-                    sign = "-" if minor < 0 else ""
-                    file.write(f"    book:{book}  ${sign}{abs(minor) // 100}.{abs(minor) % 100:02d}\n")
-                file.write("\n")
-        return postings
+        else:
+            yield Measured("beside", name, rate, "postings/s", rate / self.lines_a_second, "our ledger, lines/s")
 
     def _scalar(self, statement: str) -> int:
         with self.database.connect("owner") as connection:

@@ -14,7 +14,7 @@ def main(url: str, house: str, name: str, workers: str) -> None:
     started = perf_counter()
     rebuild(Database(url, house), name, int(workers))
     took = perf_counter() - started
-    print(json.dumps({"seconds": took, "parent_kib": own_peak_kib(), "worker_kib": _workers_peak_kib()}))
+    print(json.dumps({"seconds": took, "parent_kib": own_peak_kib(), "worker_kib": workers_peak_kib()}))
 
 
 def own_peak_kib() -> int:
@@ -25,7 +25,7 @@ def own_peak_kib() -> int:
     return getrusage(RUSAGE_SELF).ru_maxrss
 
 
-def _workers_peak_kib() -> int:
+def workers_peak_kib() -> int:
     """Of the largest worker, or of what this process held when it started them, whichever is more."""
     return getrusage(RUSAGE_CHILDREN).ru_maxrss
 
