@@ -2,8 +2,8 @@
 
 *Corrections* stand apart from current earnings. What is posted first for an item on its account (a statement line, or a
 service × month) is earned; what is posted for the item at a later position, to whomever it went first, is a correction,
-and so is every line that the vendor calls an adjustment, a chargeback, a retroactive line or a correction. A line that
-waited in suspense and was placed is earned now.
+and so is all that the promotion of a recipe posts, and every line that the vendor calls an adjustment, a chargeback, a
+retroactive line or a correction. A line that waited in suspense and was placed is earned now.
 
 Reasons are not stored: each cell is rated again, once for each position at which the agent has an entry of it, with the
 facts as known at the run's position and none that came later.
@@ -89,6 +89,7 @@ class StatementRows:
         for _, row in rows:
             entry, original = row["of"], row["line_type"] in ("original", None)
             again = not row["brought"] and first[_item_of(entry)] < entry.position
+            again = again or self.house.promoted_at(entry.position)
             section = "corrected" if again or not original else "earned"
             sections[section].append({"section": section} | {column: row[column] for column in COLUMNS[1:]})
         sections["adjusted"] = list(self._adjusted([e for e in found if e.kind == ADJUSTMENT_KIND]))

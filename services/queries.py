@@ -437,7 +437,11 @@ class Queries:
         }
 
     def _corrects(self, entry: Entry) -> bool:
-        """Whether somebody had a share of the item before: then this entry takes or gives what was another's."""
+        """Whether somebody had a share of the item before, or it is a promotion's: then this entry takes or gives what
+        was another's, or was not paid.
+        """
+        if self.house.promoted_at(entry.position):
+            return True
         earlier = self.entries(cell=entry.cell)
         return any(
             (e.item_no, e.item_line) == (entry.item_no, entry.item_line) and e.position < entry.position

@@ -710,6 +710,10 @@ class HouseFacts:
         recipe = self.recipe_at(known)
         return recipe.recipe_no if recipe else 0
 
+    def promoted_at(self, position: int) -> bool:
+        """Whether a recipe was promoted there, so that what is posted there corrects what was made with another."""
+        return any(recipe.position == position for recipe in self.recipes)
+
     def release_at(self, known: int) -> int:
         """The rating release that values are made with, as known at a position."""
         if not self.recipes:

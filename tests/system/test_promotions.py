@@ -15,8 +15,9 @@ from adapters.database import Database
 from adapters.log import PostgresLog
 from adapters.rebuild import rebuild
 from adapters.verify import verify
+from domain.contract import ActivateService, AssignService, OrderService, SignContract
 from domain.log import NewEvent
-from domain.plan import PercentOfCommission, ProposePlanVersion, Rule, Selector, ServiceMonthsFrom
+from domain.plan import PercentOfCommission, PercentOfMrc, ProposePlanVersion, Rule, Selector, ServiceMonthsFrom
 from domain.recipe import (
     ApproveReprojection,
     PlanVersionRef,
@@ -139,6 +140,7 @@ def test_memory_and_postgresql_give_the_same_words(database_url: str) -> None:
 # -- what agents read
 
 PERCENT_70 = PercentOfCommission(kind="percent-of-commission", rate="0.7")
+PERCENT_80 = PercentOfCommission(kind="percent-of-commission", rate="0.8")
 
 
 @pytest.fixture
@@ -216,6 +218,35 @@ def test_a_statement_shows_a_promotion_as_corrections_with_their_service_month_a
         ("correction", "2026-01", 4_00),
         ("correction", "2026-04", 10_00),
     ]
+
+
+def test_what_a_promotion_is_the_first_to_post_for_a_month_is_a_correction_too(clerks: Readers) -> None:
+    """The service was active in January, and nobody was paid for it by the month before: 10% of its MRC of 90.00."""
+    clerks.give(SignContract(contract="C-1", customer="alder-foods", vendor="lumen", effective_on=date(2026, 1, 2)))
+    of_service = {"contract": "C-1", "service": "dia"}
+    clerks.give(OrderService(**of_service, mrc_minor=90_00))
+    clerks.give(AssignService(**of_service, account="ACC-1"))
+    clerks.give(ActivateService(**of_service, effective_on=date(2026, 1, 10)))
+    clerks.open("2026-02-28")
+    clerks.give(month("2026-02", second=40_00))  # lumen reports a month later: on January
+    clerks.pay("february")
+
+    clerks.open("2026-04-30")
+    by_mrc = PercentOfMrc(kind="percent-of-mrc", rate="0.1")
+    on_first = Selector(account="ACC-1")
+    promote(clerks, "by-mrc", 2, Rule(rule="mrc", when=on_first, pay=by_mrc), Rule(rule="residual", pay=PERCENT_80))
+    clerks.give(month("2026-04", second=100_00))
+    clerks.pay("april")
+
+    (corrected,) = [row for row in clerks.part("april")["rows"] if row["section"] == "corrected"]
+    assert (corrected["service_month"], corrected["statement_month"], corrected["amount_minor"]) == (
+        "2026-01",
+        None,
+        9_00,
+    )
+    monthly = clerks.house.queries().statement("harbor", "2026-04")
+    corrections = [e for e in monthly["entries"] if e["section"] == "correction"]
+    assert [(e["service_month"], e["amount_minor"]) for e in corrections] == [("2026-01", 9_00)]
 
 
 def test_in_the_stories_of_promotions_every_statement_sums_and_stays(database: Database) -> None:
