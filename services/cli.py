@@ -27,6 +27,7 @@ from adapters.settings import Settings, SettingsWrong
 from adapters.spool import NoRoomForLines
 from adapters.statement_faults import StatementFaults
 from adapters.statement_mapping import FileMapping
+from adapters.valuations import ReprojectionNotOpen, ValuationFailed, ValuationRunning
 from adapters.verify import verify as verify_book
 from domain.calendar import OpenDay
 from domain.message import COMMANDS, TOPICS, Refused
@@ -39,6 +40,7 @@ from services.cli_deals import deal_app
 from services.cli_import import import_app
 from services.cli_money import adjust_app, payout_held
 from services.cli_plan import plan_app
+from services.cli_reproject import reproject_app
 from services.cli_shared import (
     SETTINGS,
     By,
@@ -91,6 +93,7 @@ for sub_app, sub_name in (
     (account_app, "account"),
     (agent_app, "agent"),
     (vendor_app, "vendor"),
+    (reproject_app, "reproject"),
 ):
     app.add_typer(sub_app, name=sub_name)
 
@@ -566,7 +569,18 @@ def party_list(json: Json = False) -> None:
 
 
 USAGE_FAULTS = (WrongUsage, FileFault, PlanFileFaults, StatementFaults, SettingsWrong, NotFound)
-FAILURES = (DatabaseUnavailable, NoRoomForLines, Poison, RebuildNeeded, RebuildFailed, RebuildRunning, Mismatch)
+FAILURES = (
+    DatabaseUnavailable,
+    NoRoomForLines,
+    Poison,
+    RebuildNeeded,
+    RebuildFailed,
+    RebuildRunning,
+    ReprojectionNotOpen,
+    ValuationFailed,
+    ValuationRunning,
+    Mismatch,
+)
 
 
 INTERRUPTED = 130

@@ -10,7 +10,7 @@ from adapters.party import Parties
 from services import render
 from services.agent_statement import AgentStatements
 from services.agent_statement_pages import as_csv, as_html, as_table
-from services.cli_shared import WrongUsage, opened_house, progress
+from services.cli_shared import WrongUsage, opened_house, progress, write_whole
 
 
 class Format(StrEnum):
@@ -46,7 +46,7 @@ def statement(
     elif format_ == Format.TABLE:
         raise WrongUsage("a table is for the terminal; name another --format to write to a file")
     else:
-        _write(out, _text(data, format_))
+        write_whole(out, _text(data, format_), "--out")
         render.say(f"{out} is the statement of {agent} in pay run {pay_run}")
 
 
@@ -59,7 +59,7 @@ def _write_all(statements: AgentStatements, format_: Format, folder: Path) -> No
     with progress() as bar:
         task = bar.add_task("statements", total=len(agents))
         for agent in agents:
-            _write(folder / f"{agent}.{format_}", _text(statements.of(agent), format_))
+            write_whole(folder / f"{agent}.{format_}", _text(statements.of(agent), format_), "--out")
             bar.advance(task)
     files = "1 statement" if len(agents) == 1 else f"{len(agents)} statements"
     render.say(f"{files} of pay run {statements.pay_run} written to {folder}")
@@ -80,13 +80,3 @@ def _print(data: dict[str, Any], format_: Format) -> None:
         as_table(data)
     else:
         render.console.file.write(_text(data, format_))
-
-
-def _write(path: Path, text: str) -> None:
-    """The whole file or none of it. Raises WrongUsage."""
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    try:
-        unfinished.write_bytes(text.encode())
-        unfinished.replace(path)
-    except OSError as error:
-        raise WrongUsage(f"--out {path}: {error.strerror}") from None

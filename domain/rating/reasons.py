@@ -227,6 +227,48 @@ def explain(
     return Explanation(label, words, sum(share.amount_minor for _, share in now) - posted, tuple(positions))
 
 
+class SideBySide(NamedTuple):
+    """One part of an item as two recipes rate it: its figures in minor units, each with its reason."""
+
+    item: str
+    old_minor: int
+    new_minor: int
+    old_words: str
+    new_words: str
+
+
+def side_by_side(
+    old: Sequence[Item],
+    new: Sequence[Item],
+    part: tuple[int, int, int, str],
+    currency: str,
+    releases: Releases = ALWAYS_THE_FIRST,
+) -> SideBySide | None:
+    """A part (item number, line, role, payee) under two recipes as of one position; None when it is in neither."""
+    was, becomes = list(_shares(old, part)), list(_shares(new, part))
+    if not was and not becomes:
+        return None
+    return SideBySide(
+        (becomes or was)[0][0].label,
+        sum(share.amount_minor for _, share in was),
+        sum(share.amount_minor for _, share in becomes),
+        _on_one_side(was, becomes, old, currency) + releases.name(releases.before),
+        _on_one_side(becomes, was, new, currency) + releases.name(releases.now),
+    )
+
+
+def _on_one_side(
+    found: Sequence[tuple[Item, Share]], other: Sequence[tuple[Item, Share]], items: Sequence[Item], currency: str
+) -> str:
+    if found:
+        return " and ".join(reason(item, share, currency) for item, share in found)
+    item, share = other[0]
+    same = [i for i in items if (i.item_no, i.line) == (item.item_no, item.line)]
+    if not same and item.line:
+        return "nothing: the line belongs to what its service is paid by the month"
+    return _nothing_any_more(item, share, same).replace("nothing any more", "nothing", 1)
+
+
 def _shares(items: Iterable[Item], part: tuple[int, int, int, str]) -> Iterator[tuple[Item, Share]]:
     item_no, line, role, payee = part
     for item in items:
