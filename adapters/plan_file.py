@@ -504,10 +504,35 @@ def each_month(first: str, through: str | None) -> list[str]:
 # -- writing it
 
 
+class _Dumper(yaml.SafeDumper):
+    """YAML as the examples are written: lists stand in from their names, figures without quotes."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        super().increase_indent(flow, False)
+
+
+def _figure(dumper: yaml.SafeDumper, figure: Decimal) -> yaml.ScalarNode:
+    text = f"{figure:f}"
+    return dumper.represent_scalar(f"tag:yaml.org,2002:{'float' if '.' in text else 'int'}", text)
+
+
+_Dumper.add_representer(Decimal, _figure)
+
+
 def as_yaml(of_plan: str, versions: Iterable[ProposePlanVersion]) -> str:
     """Versions as they stand in a plan file, for one to be begun with; the examples are left to be written."""
-    fields = {"plan": of_plan, "versions": [_written(version) for version in versions], "examples": []}
-    return yaml.safe_dump(fields, sort_keys=False, allow_unicode=True, default_flow_style=None, width=LINE_WIDTH)
+    versions_yaml = [
+        yaml.dump(
+            {"versions": [_written(version)]},
+            Dumper=_Dumper,
+            sort_keys=False,
+            allow_unicode=True,
+            default_flow_style=None,
+            width=LINE_WIDTH,
+        ).removeprefix("versions:\n")
+        for version in versions
+    ]
+    return f"plan: {of_plan}\n\nversions:\n" + "\n".join(versions_yaml)
 
 
 def _written(version: ProposePlanVersion) -> dict[str, Any]:
@@ -520,7 +545,7 @@ def _written(version: ProposePlanVersion) -> dict[str, Any]:
 
 
 def _plainly(value: Any) -> Any:
-    """Rates as percentages, and amounts in units."""
+    """Rates as percentages, and amounts in units, as many digits as their currency has."""
     if isinstance(value, list | tuple):
         return [_plainly(one) for one in value]
     if not isinstance(value, dict):
@@ -530,7 +555,11 @@ def _plainly(value: Any) -> Any:
         if name in ("rate", "clawback_rate"):
             fields[name] = f"{plain(Decimal(inner) * 100)}%"
         elif name == "amount_minor":
-            fields["amount"] = plain(Decimal(inner) / MINOR_UNITS[value.get("currency", "USD")])
+            per_unit = MINOR_UNITS[value.get("currency", "USD")]
+            digits = len(str(per_unit - 1)) if per_unit > 1 else 0
+            fields["amount"] = Decimal(f"{Decimal(inner) / per_unit:.{digits}f}")
+        elif name == "multiple":
+            fields[name] = Decimal(plain(Decimal(inner)))
         else:
             fields[name] = _plainly(inner)
     return fields

@@ -144,7 +144,13 @@ def test_a_plan_goes_from_its_file_into_the_house_version_by_version(trailbook: 
     assert "nothing changes" in trailbook.fine("plan", "compare", "standard", path).out
     assert trailbook.fine("plan", "show", "standard").out.count("version ") == 2
     begun = trailbook.fine("plan", "show", "standard", "--yaml").out
-    assert begun.startswith("plan: standard\nversions:\n- version: 1\n  because: the agreement that every new agent")
+    assert begun.startswith("plan: standard\n\nversions:\n  - version: 1\n    because: the agreement that every new")
+    (tmp_path / "begun.yaml").write_text(begun)
+    missing = trailbook.wrong(2, "plan", "check", tmp_path / "begun.yaml")
+    assert missing == "begun.yaml line 1: field examples is missing; add it"
+    with (tmp_path / "begun.yaml").open("a") as file:
+        file.write(STANDARD.read_text()[STANDARD.read_text().index("other_plans:") :])
+    trailbook.fine("plan", "check", tmp_path / "begun.yaml")
 
 
 def test_a_version_that_waits_is_withdrawn_and_proposed_otherwise(trailbook: Program, tmp_path: Path) -> None:
