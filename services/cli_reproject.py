@@ -105,7 +105,7 @@ def _propose(reprojection: str, command: Command | None, by: str, workers: int |
                     f"reprojection {reprojection} is proposed already, by somebody else or otherwise; "
                     f"`trailbook reproject propose {reprojection}` alone goes on with it"
                 ) from None
-        with _bar() as report:
+        with _bar(reprojections) as report:
             began = time.monotonic()
             position = reprojections.value(reprojection, workers, report)
             seconds = time.monotonic() - began
@@ -138,8 +138,11 @@ class _Speed(ProgressColumn):
 
 
 @contextmanager
-def _bar() -> Iterator[Callable[[int, int], None]]:
+def _bar(reprojections: Reprojections) -> Iterator[Callable[[int, int], None]]:
     """A bar of lines for a person who waits: how many, how fast, how long still."""
+    if not render.errors.is_terminal:
+        yield lambda done, total: None
+        return
     with Progress(
         TextColumn("valuing"),
         BarColumn(),
@@ -148,10 +151,11 @@ def _bar() -> Iterator[Callable[[int, int], None]]:
         TimeRemainingColumn(),
         console=render.errors,
         transient=True,
-        disable=not render.errors.is_terminal,
     ) as bar:
-        task = bar.add_task("valuing", total=0)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+        lines = reprojections.lines()
+        task = bar.add_task("valuing", total=lines)
+        # ranges of accounts are measured in facts, of which nearly all are lines
+        yield lambda done, total: bar.update(task, completed=lines * done // max(total, 1))
 
 
 def _sums(report: Report) -> dict[str, Any]:

@@ -4,7 +4,7 @@ The recipe's stream decides; the valuation beside the live ledger shows what it 
 what an approval records, is brought to the head of the log first. Amounts are minor units.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -93,31 +93,47 @@ class Reprojections:
         self.house.projectors.catch_up()
         return valuations.value(self.house.database, reprojection, workers, progress)
 
+    def lines(self) -> int:
+        """How many statement lines the book has."""
+        queries = self.house.queries()
+        statement = sql.SQL("SELECT count(*) FROM {} WHERE starts_with(body, '[\"line\"')")
+        row = queries.connection.execute(statement.format(queries.table("facts"))).fetchone()
+        return row[0] if row else 0
+
     # -- looking
 
     def listed(self) -> list[Standing]:
         """Every reprojection in the order in which they were proposed."""
-        return [self.standing(name) for name in self._recipe.reprojections]
+        return self._standing(self._recipe.reprojections)
 
     def standing(self, reprojection: str) -> Standing:
         """Raises NotFound."""
-        found = self.found(reprojection)
+        (standing,) = self._standing({reprojection: self.found(reprojection)})
+        return standing
+
+    def _standing(self, reprojections: Mapping[str, Reprojection]) -> list[Standing]:
         queries = self.house.queries()
-        valued = self._valuation(queries, reprojection) if found.status in OPEN else None
-        stands = valued if valued is not None and valued.standing else None
+        reached = queries.ledger_position()
+        valued = {one.reprojection: one for one in self._valuations(queries) if one.standing}
         promoted = {recipe.reprojection: recipe.position for recipe in queries.house.recipes}
-        return Standing(
-            reprojection,
-            "valuing" if stands is None and found.status in OPEN else found.status,
-            _principal(found.proposed.proposed_by),
-            found.proposed.proposed_because,
-            found.proposed.undoes,
-            _principal(found.approved_by) if found.approved_by else None,
-            stands.upto if stands else None,
-            queries.ledger_position() - stands.upto if stands else None,
-            stands.lines if stands else None,
-            promoted.get(reprojection),
-        )
+        rows = []
+        for name, found in reprojections.items():
+            stands = valued.get(name) if found.status in OPEN else None
+            rows.append(
+                Standing(
+                    name,
+                    "valuing" if stands is None and found.status in OPEN else found.status,
+                    _principal(found.proposed.proposed_by),
+                    found.proposed.proposed_because,
+                    found.proposed.undoes,
+                    _principal(found.approved_by) if found.approved_by else None,
+                    stands.upto if stands else None,
+                    reached - stands.upto if stands else None,
+                    stands.lines if stands else None,
+                    promoted.get(name),
+                )
+            )
+        return rows
 
     @contextmanager
     def difference(
@@ -225,10 +241,12 @@ class Reprojections:
             )
         self.value(reprojection, None, lambda done, total: None)
 
+    def _valuations(self, queries: Queries) -> list[Valuation]:
+        return valuations.stands(queries.connection, queries.database.book)
+
     def _valuation(self, queries: Queries, reprojection: str) -> Valuation | None:
         """How its valuation stands; None before it was begun."""
-        found = valuations.stands(queries.connection, queries.database.book)
-        return next((one for one in found if one.reprojection == reprojection), None)
+        return next((one for one in self._valuations(queries) if one.reprojection == reprojection), None)
 
 
 def _principal(actor: Actor) -> str:

@@ -105,7 +105,7 @@ def in_all(total: Total, size: Size, agents: Iterable[PayeeTotal]) -> Iterator[s
             f"{signed(total.paid_minor, currency)} {currency} of agents' is on items that were paid already: nothing "
             "that was paid moves, the next payouts carry it"
         )
-    below = [agent for agent in concerned if (agent.next_minor or 0) < 0]
+    below = sorted((a for a in concerned if (a.next_minor or 0) < 0), key=lambda a: (a.next_minor or 0, a.payee))
     if below:
         named = ", ".join(f"{a.payee} at {show(a.next_minor or 0, currency)}" for a in below[:5])
         more = f" and {len(below) - 5} more" if len(below) > 5 else ""

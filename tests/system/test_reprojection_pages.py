@@ -103,14 +103,14 @@ def test_a_plot_of_nothing_is_a_plot() -> None:
 
 
 def test_what_it_comes_to_is_said_in_sentences() -> None:
-    agents = [payee(f"agent:a{n}", -100, 0) for n in range(7)]
+    agents = [*(payee(f"agent:a{n}", -100, 0) for n in range(6)), payee("agent:b", -200, 0)]
     found = report(agents)
     said = list(in_all(found.overall[0], found.sizes[0], agents))
     assert said == [
         "1 account with 1 cell would change, by 2 entries in USD",
         "no agent would gain anything",
-        "7 agents would lose 7.00 USD in all",
-        "the house's margin would change by +7.00 USD",
-        "7 agents would owe the house: agent:a0 at -1.00, agent:a1 at -1.00, agent:a2 at -1.00, agent:a3 at -1.00, "
-        "agent:a4 at -1.00 and 2 more",
+        "7 agents would lose 8.00 USD in all",
+        "the house's margin would change by +8.00 USD",
+        "7 agents would owe the house: agent:b at -2.00, agent:a0 at -1.00, agent:a1 at -1.00, agent:a2 at -1.00, "
+        "agent:a3 at -1.00 and 2 more",
     ]
