@@ -6,12 +6,13 @@ promotion changes, after it every cell is worth what a ledger says that never kn
 
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import suppress
 from decimal import Decimal
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 import pytest
-from hypothesis import given, note, settings
+from hypothesis import Phase, given, note, settings
 from psycopg import sql
 
 from adapters.database import Database
@@ -19,16 +20,18 @@ from adapters.log import PostgresLog
 from adapters.memory import MemoryBook, MemoryLog
 from adapters.projectors import Projectors
 from adapters.rebuild import rebuild
+from adapters.valuations import ReprojectionNotOpen, stands, value
 from adapters.verify import verify
 from domain.log import NewEvent
 from domain.message import Command
 from domain.payout import ApprovePayRun, PayRunApproved, PayRunProposed, PayRunReleased, ReleasePayRun
 from domain.plan import Differential, MultipleOfMrcOnce, Override, PercentOfMrc, Rule, Selector
 from domain.rating.facts import HOUSE_NO
-from domain.recipe import RecipeChange, RecipePromoted
+from domain.recipe import RecipeChange, RecipePromoted, ReprojectionProposed
 from projections.facts.terms import recipe_facts
 from projections.ledger import KIND_NAMES, MARGIN, Ledger
 from services.queries import Queries
+from tests.database import fresh_house
 from tests.system.generated import (
     REPROJECTED_STORIES,
     Disconnected,
@@ -55,7 +58,7 @@ from tests.system.generated import (
 )
 from tests.system.test_money_properties import MANY, PROPERTIES, Entry, Property, Sums, journal, sums
 
-EXAMPLES = 30
+EXAMPLES, ON_POSTGRES = 30, 6
 
 
 def holds(check: Property, examples: int, *, chance: bool) -> None:
@@ -398,3 +401,59 @@ def test_every_entry_is_explained_by_the_release_that_posted_it(database: Databa
     assert len(explained) == len(journal(told_once))
     simulated = {entry["entry"]: entry["reason"] for entry in told_once.simulation.result()["entries"]}
     assert {name: explained[name].reason for name in simulated} == simulated
+
+
+def _told_with_valuations(database: Database, told: Told) -> list[str]:
+    """Append a story, and value each reprojection as soon as it is proposed; what became of those valuations."""
+    proposals = {r.position: r.event.reprojection for r in told.events if isinstance(r.event, ReprojectionProposed)}
+    at = 0
+    with PostgresLog(database) as log, Projectors(database) as projectors:
+        for upto in sorted({*proposals, len(told.events)}):
+            new = [NewEvent(r.stream_id, r.stream_version, r.event, r.envelope) for r in told.events[at:upto]]
+            log.append(new, {}, f"story-{upto}", "")
+            projectors.catch_up(7)
+            at = upto
+            if upto in proposals:
+                with suppress(ReprojectionNotOpen):
+                    value(database, proposals[upto], workers=1)
+    with database.connect("reader") as connection:
+        return [valuation.reason or "open" for valuation in stands(connection, database.book)]
+
+
+def test_promotions_posted_from_valuations_are_the_rows_that_the_ledger_posts_itself(
+    database: Database, told_once: Told
+) -> None:
+    became = _told_with_valuations(database, told_once)
+
+    assert sorted(one for one in became if one != "open") == sorted(
+        f"promoted at position {position}" for position, _ in promotions(told_once)
+    )
+    assert _journal(database) == sorted(told_once.simulation.book.tables.content["journal"])
+    assert [check for check in verify(database).checks if not check.ok] == []
+
+
+def promotions_of_made_up_stories_are_posted_from_valuations(database_url: str, examples: int, *, chance: bool) -> None:
+    generate = [Phase.generate]  # to shrink one would take minutes
+
+    @settings(max_examples=examples, derandomize=not chance, deadline=None, database=None, phases=generate)
+    @given(REPROJECTED_STORIES)
+    def in_every_story(story: Story) -> None:
+        told = tell(story)
+        note(told.text())
+        if not promotions(told):
+            return
+        with fresh_house(database_url) as database:
+            became = _told_with_valuations(database, told)
+            assert not [one for one in became if "without it" in one]
+            assert _journal(database) == sorted(told.simulation.book.tables.content["journal"])
+
+    in_every_story()
+
+
+def test_in_made_up_stories_promotions_are_posted_from_valuations(database_url: str) -> None:
+    promotions_of_made_up_stories_are_posted_from_valuations(database_url, ON_POSTGRES, chance=False)
+
+
+@pytest.mark.long
+def test_in_many_made_up_stories_promotions_are_posted_from_valuations(database_url: str) -> None:
+    promotions_of_made_up_stories_are_posted_from_valuations(database_url, 100, chance=True)
