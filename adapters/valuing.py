@@ -18,9 +18,8 @@ from psycopg import sql
 from adapters.bulk import oid_of
 from adapters.pg_facts import PgFacts
 from adapters.workers import Range, partitions, serve
-from domain.rating.facts import HOUSE_NO, HouseFacts
-from projections.ledger import payee_book
-from projections.valuation import Entry, Valued, Valuer
+from domain.rating.facts import HOUSE_NO
+from projections.valuation import Entry, Valued, Valuer, leg_numbers
 
 SORT_MEMORY = "64MB"
 WRITE_BYTES = 200_000
@@ -56,34 +55,60 @@ COLUMNS = ("account_no", "lines", *Entry._fields)
 _OIDS = {"bigint": 20, "smallint": 21, "integer": 23, "text": 25}
 _CODES = {"bigint": "q", "integer": "i", "smallint": "h"}
 _BYTES = {"bigint": 8, "integer": 4, "smallint": 2}
-_ALIKE = ("month", "kind", "currency", "leg", "item_no", "role", "book", "cause")
-"""Columns that are the same for many accounts."""
 _FEW = 200
-"""Longer columns are not remembered."""
+"""Longer arrays are not remembered."""
 
 
 def pack_row(account_no: int, valued: Valued) -> bytes:
-    """One account's row; every element of an array after its length in bytes."""
-    columns = zip(*valued.entries, strict=True)
-    remembered = len(valued.entries) <= _FEW
-    arrays = [
-        (_remembered if remembered and name in _ALIKE else _packed)(type_, column)
-        for (name, type_), column in zip(_ARRAYS, columns, strict=True)
-    ]
-    return _row(len(COLUMNS), 8, account_no, 4, valued.lines) + b"".join(arrays)
+    """One account's row; every element of an array after its length in bytes.
+
+    What is the same for many accounts is packed once: all columns but the lines' numbers and the amounts.
+    """
+    months, kinds, currencies, item_nos, item_lines, roles, books, amounts, causes = zip(*valued.legs, strict=True)
+    few = len(valued.legs) <= _FEW
+    cells, packed = (_remembered_cells, _remembered) if few else (_cells, _packed)
+    return b"".join(
+        (
+            _row(len(COLUMNS), 8, account_no, 4, valued.lines),
+            cells(months, kinds, currencies),
+            packed("bigint", item_nos),
+            _packed("integer", item_lines),
+            packed("smallint", roles),
+            packed("bigint", books),
+            _packed("bigint", amounts),
+            packed("smallint", causes),
+        )
+    )
 
 
-def _packed(type_: str, column: tuple[Any, ...]) -> bytes:
-    if type_ == "text":  # a currency of three letters
-        elements = b"".join([b"\0\0\0\3" + currency.encode() for currency in column])
-    else:
-        with_lengths = [_BYTES[type_]] * (2 * len(column))
-        with_lengths[1::2] = column
-        elements = _elements(_CODES[type_], len(column)).pack(*with_lengths)
-    return _array(len(elements) + 20, 1, 0, _OIDS[type_], len(column), 1) + elements
+def _cells(months: tuple[int, ...], kinds: tuple[int, ...], currencies: tuple[str, ...]) -> bytes:
+    """The columns that say the cell and the leg's number in it."""
+    currency = b"".join([b"\0\0\0\3" + currency.encode() for currency in currencies])  # three letters
+    legs = leg_numbers(months, kinds, currencies)
+    return b"".join(
+        (
+            _packed("integer", months),
+            _packed("smallint", kinds),
+            _head_of("text", len(currency), len(currencies)) + currency,
+            _packed("integer", legs),
+        )
+    )
+
+
+def _packed(type_: str, column: Sequence[int]) -> bytes:
+    with_lengths = [_BYTES[type_]] * (2 * len(column))
+    with_lengths[1::2] = column
+    elements = _elements(_CODES[type_], len(column)).pack(*with_lengths)
+    return _head_of(type_, len(elements), len(column)) + elements
+
+
+def _head_of(type_: str, size: int, count: int) -> bytes:
+    """What comes before the elements: one dimension, no nulls, from 1."""
+    return _array(size + 20, 1, 0, _OIDS[type_], count, 1)
 
 
 _remembered = lru_cache(maxsize=2_000)(_packed)
+_remembered_cells = lru_cache(maxsize=2_000)(_cells)
 
 
 @lru_cache(maxsize=500)
@@ -112,7 +137,7 @@ def copy_valued(
     with connection.cursor() as cursor, cursor.copy(statement) as copy:
         waiting, size = [_COPY_HEAD], 0
         for account_no, account in valued:
-            if account.entries:
+            if account.legs:
                 row = pack_row(account_no, account)
                 waiting.append(row)
                 size += len(row)
@@ -127,22 +152,7 @@ def copy_valued(
 
 def valuer(facts: PgFacts, change: Iterable[Fact], upto: int) -> Valuer:
     """What values accounts as of a position; ``change`` is what the house would learn there."""
-    learned = list(facts.account(HOUSE_NO, upto + 1))
-    live = HouseFacts.of(learned)
-    proposed = HouseFacts.of([*learned, *((upto, fact) for fact in change)])
-    return Valuer(live, proposed, upto, _Books(live).__getitem__)
-
-
-class _Books(dict[str, int]):
-    """The ledger account of every payee that was met."""
-
-    def __init__(self, house: HouseFacts) -> None:
-        super().__init__()
-        self.house = house
-
-    def __missing__(self, payee: str) -> int:
-        number = self[payee] = payee_book(payee, self.house)
-        return number
+    return Valuer.of(list(facts.account(HOUSE_NO, upto + 1)), list(change), upto)
 
 
 # -- the worker

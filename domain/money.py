@@ -114,15 +114,21 @@ def half_away(amount: Decimal | Fraction | int) -> int:
     return rounded if numerator >= 0 else -rounded
 
 
-def exact_ratio(amount: int | str) -> tuple[int, int]:
-    """A figure as facts hold it, a whole number or a plain decimal in quotes, as numerator and denominator.
+def over_one_denominator(amounts: Sequence[int | str]) -> tuple[list[int], int]:
+    """Figures as facts hold them, whole numbers or plain decimals in quotes, over a power of ten that is common to all.
 
-    Not in lowest terms, which rounding does not need: ``exact_ratio("187.50") == (18750, 100)``.
+    ``over_one_denominator([18748, "187.5"]) == ([187480, 1875], 10)``.
     """
-    if amount.__class__ is int:
-        return amount, 1
-    whole, _, below_one = str(amount).partition(".")
-    return int(whole + below_one), int(10 ** len(below_one))
+    places = max([len(amount.partition(".")[2]) for amount in amounts if isinstance(amount, str)], default=0)
+    denominator = 10**places
+    return [
+        amount * denominator if isinstance(amount, int) else _above(amount, places) for amount in amounts
+    ], denominator
+
+
+def _above(amount: str, places: int) -> int:
+    whole, _, below_one = amount.partition(".")
+    return int(whole + below_one.ljust(places, "0"))
 
 
 def divide(amount_minor: int, weights: Sequence[int | Decimal]) -> list[int]:

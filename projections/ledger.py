@@ -339,11 +339,11 @@ def touched_by_change(account: LedgerAccount, house: HouseFacts, change: Sequenc
         currencies = {service.currency for service in facts.services.values() if service.service_no <= position}
         return {Cell(facts.account_no, change[2], RECURRING, currency) for currency in currencies}
     account.terms.clear()
-    first = _first_month(change, house)
+    first = first_month(change, house)
     return {cell for cell in facts.cells(house, position) if cell.month >= first}
 
 
-def _first_month(change: Sequence[Any], house: HouseFacts) -> int:
+def first_month(change: Sequence[Any], house: HouseFacts) -> int:
     match change[0]:
         case "agreement" | "upline":
             return months.number_of(date.fromisoformat(change[3]))

@@ -12,7 +12,7 @@ from adapters.memory import MemoryTables
 from domain import months
 from domain.ids import plan_stream
 from domain.message import Command, Issued
-from domain.rating.facts import HOUSE_NO, HouseFacts
+from domain.rating.facts import HOUSE_NO
 from domain.recipe import (
     ApproveReprojection,
     PlanVersionRef,
@@ -22,7 +22,6 @@ from domain.recipe import (
     UndoReprojection,
 )
 from projections.facts.terms import recipe_facts
-from projections.ledger import payee_book
 from projections.valuation import Valuer
 from tests.system.generated import (
     ANN,
@@ -86,8 +85,7 @@ def valuer_at(told: Told, upto: int, promoted: RecipePromoted) -> Valuer:
     """What values as of a position with the change of a reprojection on top."""
     house = facts_of(told.simulation.book.tables, upto)[HOUSE_NO]
     change = recipe_facts(promoted.change, promoted.recipe_no, promoted.reprojection)
-    live, proposed = HouseFacts.of(house), HouseFacts.of([*house, *((upto, fact) for fact in change)])
-    return Valuer(live, proposed, upto, lambda payee: payee_book(payee, live))
+    return Valuer.of(house, change, upto)
 
 
 def promotions(told: Told) -> list[tuple[int, RecipePromoted]]:

@@ -176,7 +176,8 @@ def _rate_line(
 def _share(coefficient: Coefficient, base: int | Fraction) -> Share:
     """The base times the coefficient, rounded half away from zero."""
     payee, role, numerator, denominator, _, _ = coefficient
-    (amount_minor,) = parts_of((base.as_integer_ratio(),), numerator, denominator)
+    above, below = base.as_integer_ratio()
+    (amount_minor,) = parts_of((above,), below, numerator, denominator)
     return Share(payee, role, amount_minor, base, coefficient)
 
 
@@ -185,15 +186,15 @@ def part_by_part(terms: Terms) -> bool:
     return True
 
 
-def parts_of(bases: Iterable[tuple[int, int]], numerator: int, denominator: int) -> list[int]:
-    """``numerator / denominator`` of each base, itself a ratio, rounded half away from zero on its own.
+def parts_of(bases: Iterable[int], below: int, numerator: int, denominator: int) -> list[int]:
+    """``numerator / denominator`` of each base, itself over ``below``, rounded half away from zero on its own.
 
     One line's share when the ledger rates it, and those of all lines of a season when they are valued at once.
     """
+    below *= denominator
     return [
         (2 * part + below) // (2 * below) if (part := above * numerator) >= 0 else -((below - 2 * part) // (2 * below))
-        for above, base_below in bases
-        for below in (base_below * denominator,)
+        for above in bases
     ]
 
 
