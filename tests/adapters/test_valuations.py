@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from random import Random
-from time import sleep
+from time import monotonic, sleep
 from typing import Any
 
 import psutil
@@ -377,6 +377,20 @@ def left_to_do(database: Database, name: str) -> tuple[int, int]:
     return row[0], row[1]
 
 
+def wait_until_done(database: Database, ranges: int, process: subprocess.Popen[bytes]) -> None:
+    """Until so many ranges are done; with none, until it is anywhere before that."""
+    sleep(0.0 if ranges else 0.7)
+    until = monotonic() + PATIENCE
+    with database.connect("projector", autocommit=True) as connection:
+        while process.poll() is None and monotonic() < until:
+            exists = connection.execute("SELECT to_regclass(%s)", (f"{database.book}.valuation_range",)).fetchone()
+            if exists and exists[0]:
+                query = f"SELECT count(*) FROM {database.book}.valuation_range WHERE done"
+                row = connection.execute(query).fetchone()
+                if row and row[0] >= ranges:
+                    return
+
+
 def kill(process: subprocess.Popen[bytes], random: Random) -> None:
     """The parent, or one of its workers, whichever is there."""
     parent = psutil.Process(process.pid)
@@ -395,9 +409,9 @@ def killed_again_and_again(database: Database, times: int) -> None:
     halfway = 0
     for _ in range(times):
         valuations.drop(database, "cut")
-        for delay in (random.uniform(0.3, 1.2), random.uniform(0.3, 1.2)):
+        for done in (random.randint(0, 4), random.randint(3, 8)):
             process = begin(database, "cut")
-            sleep(delay)
+            wait_until_done(database, done, process)
             kill(process, random)
         left, ranges = left_to_do(database, "cut")
         halfway += 0 < left < ranges
