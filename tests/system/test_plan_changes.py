@@ -209,6 +209,7 @@ def test_qwest_2009_renewals_are_paid_two_points_less_until_the_cut_is_lifted_go
         "cohort_until": "2010-06-02",
         "from": "2010-06-01",
     }
+    since = {"kind": "from-renewal", "from": "2010-06-02"}
     accounts = ("never-renewed", "renewed-2008", "renewed-2009", "renewed-2010", "renewed-later")
     book = tell(
         house("qwest", version(1, of_mrc("14%")), today=date(2008, 12, 1)),
@@ -221,6 +222,7 @@ def test_qwest_2009_renewals_are_paid_two_points_less_until_the_cut_is_lifted_go
         renewed("renewed-2010", date(2010, 6, 1), 36),
         paid_for("qwest", "2010-05", accounts=accounts),
         version(3, of_mrc("14%"), on=date(2010, 5, 24), applies_to=lifted, because="the cut is lifted"),
+        version(4, of_mrc("14%"), on=date(2010, 5, 24), applies_to=since, because="renewals pay as new sales again"),
         paid_for("qwest", "2010-06", accounts=accounts),
         renewed("renewed-later", date(2010, 6, 2), 12),
     )
@@ -231,7 +233,7 @@ def test_qwest_2009_renewals_are_paid_two_points_less_until_the_cut_is_lifted_go
         "renewed-2008": dict.fromkeys(("2008-12", "2009-02", "2009-03", "2010-05", "2010-06"), full),
         "renewed-2009": {"2008-12": full, "2009-02": full, "2009-03": cut_to, "2010-05": cut_to, "2010-06": full},
         "renewed-2010": {"2008-12": full, "2009-02": full, "2009-03": full, "2010-05": full, "2010-06": full},
-        "renewed-later": {"2008-12": full, "2009-02": full, "2009-03": full, "2010-05": full, "2010-06": cut_to},
+        "renewed-later": {"2008-12": full, "2009-02": full, "2009-03": full, "2010-05": full, "2010-06": full},
     }
     assert "plan standard version 2" in why(book, "renewed-2009", "2010-05")
     assert "which applies to contracts as they renew from 2009-01-01: this one renewed on 2009-03-15" in why(
