@@ -13,16 +13,27 @@ PROMISED = {
     "deal board": "D-2027",
     "agent-book": "harbor is agent of record of alder-network",
     "statement harbor": "portal fee",
-    "verify": "the book is what its events say",
+    "plan check": "1 of 1 worked example pass",
+    "plan compare": "84% of commission received, instead of 78%",
+    "diff met-after-all --html": "met-after-all.html",
+    "promote met-after-all": "agents gain",
+    "ledger statement": "84% of commission received",
+    "promote back-again": "lose",
+    "reproject list": "undone",
+    "trailbook verify": "the book is what its events say",
 }
 """A part of a command, and what it must say."""
 
 
 def desk() -> list[str]:
     """The commands of the section, each in one line, a file with what it is made of."""
-    section = (TOP / "README.md").read_text(encoding="utf-8").partition("## A month at the desk")[2]
-    block = section.partition("```sh\n")[2].partition("```")[0]
-    return re.findall(r"^cat > .*?\nEND$|^[^#\n]+$", block, re.MULTILINE | re.DOTALL)
+    section = (TOP / "README.md").read_text(encoding="utf-8").partition("\n## A month at the desk")[2]
+    blocks = re.findall(r"```sh\n(.*?)```", section.partition("\n## ")[0], re.DOTALL)
+    return [
+        command
+        for block in blocks
+        for command in re.findall(r"^cat >>? .*?\nEND$|^[^#\n]+$", block, re.MULTILINE | re.DOTALL)
+    ]
 
 
 def test_a_month_at_the_desk_works_as_the_readme_tells_it(database: Database, tmp_path: Path) -> None:
@@ -31,8 +42,11 @@ def test_a_month_at_the_desk_works_as_the_readme_tells_it(database: Database, tm
     said: dict[str, str] = {}
     for command in desk():
         if command.startswith("uv run trailbook "):
-            arguments = [named(word, tmp_path) for word in shlex.split(command)[3:]]
-            said[command] = program.fine(*arguments).told
+            arguments, _, into = command.partition(" > ")
+            ended = program.fine(*(named(word, tmp_path) for word in shlex.split(arguments)[3:]))
+            said[command] = ended.told
+            if into:
+                (tmp_path / into).write_text(ended.out)
         else:
             write(command, tmp_path)
 
@@ -44,13 +58,15 @@ def test_a_month_at_the_desk_works_as_the_readme_tells_it(database: Database, tm
 
 def named(word: str, folder: Path) -> str:
     """A word of a command line; a file's name stands in the test's own folder."""
-    return str(folder / word) if word.endswith((".csv", ".txt")) or word == "statements" else word
+    ours = word.endswith((".csv", ".txt", ".html", ".yaml")) or word == "statements"
+    return str(folder / word) if ours else word
 
 
 def write(command: str, folder: Path) -> None:
     """What the shell does besides: a file as it stands, one with a word changed, one of one line."""
-    if match := re.fullmatch(r"cat > (\S+) <<'END'\n(.*\n)END", command, re.DOTALL):
-        (folder / match[1]).write_text(match[2])
+    if match := re.fullmatch(r"cat (>>?) (\S+) <<'END'\n(.*\n)END", command, re.DOTALL):
+        with (folder / match[2]).open("a" if match[1] == ">>" else "w") as file:
+            file.write(match[3])
     elif match := re.fullmatch(r"sed 's/(\S+)/(\S+)/' (\S+) > (\S+)", command):
         (folder / match[4]).write_text((folder / match[3]).read_text().replace(match[1], match[2]))
     elif match := re.fullmatch(r'echo "(.*)" > (\S+)', command):
