@@ -28,6 +28,7 @@ from domain.payout import ApprovePayRun, PayRunApproved, PayRunProposed, PayRunR
 from domain.plan import Differential, MultipleOfMrcOnce, Override, PercentOfMrc, Rule, Selector
 from domain.rating.facts import HOUSE_NO
 from domain.recipe import RecipeChange, RecipePromoted, ReprojectionProposed
+from projections import ledger
 from projections.facts.terms import recipe_facts
 from projections.ledger import KIND_NAMES, MARGIN, Ledger
 from services.queries import Queries
@@ -351,6 +352,16 @@ def test_given_a_pay_run_from_before_a_promotion_then_it_goes_no_further_and_the
 
 def _payables(told: Told) -> set[int]:
     return {told.simulation.book.ledger.book_of(f"agent:{agent}") for agent in told.simulation.book.ledger.house.agents}
+
+
+@pytest.mark.parametrize("story", RECIPES_TO_REMEMBER.values(), ids=RECIPES_TO_REMEMBER)
+def test_a_promotion_that_passes_over_accounts_posts_the_same(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = tell(story)
+    monkeypatch.setattr(ledger, "PASSING_ACCOUNTS", 0)
+
+    again = _upto(told, len(told.events))
+
+    assert again.tables.content["journal"] == told.simulation.book.tables.content["journal"]
 
 
 # -- on PostgreSQL
