@@ -27,6 +27,7 @@ from domain.recipe import (
 )
 from domain.vendor_statement import ReceiveStatement, StatementLine
 from services.house import House
+from services.reprojection import Reprojections
 from services.suspense import Desk
 from tests.database import fresh_house
 from tests.spec import BOB, given
@@ -135,6 +136,33 @@ def test_memory_and_postgresql_give_the_same_words(database_url: str) -> None:
         explained = book.explained()
         rebuild(database, "ledger", 2)
         assert OnPostgres(book.house, []).explained() == explained
+
+
+def test_a_release_is_reviewed_in_money_and_promoted_from_its_valuation(database: Database) -> None:
+    commands = scenario("promotions")
+    with on_postgres(database, commands[:-6]) as book:
+        reviewed = Reprojections(book.house)
+        propose, approve, promotion = commands[-6:-3]
+        reviewed.record(propose)
+        reviewed.value("divide", 1, lambda done, total: None)
+        with reviewed.difference("divide", limit=10) as (report, differences):
+            rows = [(r.payee, r.service_month, r.cause, r.amount_minor) for r in differences.rows()]
+            largest = report.largest
+        assert sorted(rows) == [
+            ("agent:harbor", "2026-01", "code", 1),
+            ("agent:harbor", "2026-02", "code", 1),
+            ("house", "2026-01", "code", -1),
+            ("house", "2026-02", "code", -1),
+        ]
+        part = next(part for row, parts in largest if row.payee == "agent:harbor" for part in parts)
+        assert "divided 1:1 among harbor and delta" in part.new_reason
+        assert part.new_reason.endswith("by rating release 2")
+        assert part.old_reason.endswith("by rating release 1")
+        reviewed.approve(approve)
+        position, posted_there = reviewed.promote(promotion)
+        assert [(p.gained_minor, p.lost_minor, p.house_minor) for p in posted_there] == [(2, 0, -2)]
+        assert [e.amount_minor for e in book.queries.entries(positions=(position - 1, position))] == [1, -1, 1, -1]
+        assert [check for check in verify(database).checks if not check.ok] == []
 
 
 # -- what agents read
