@@ -210,7 +210,7 @@ def show_(reprojection: Id, json: Json = False) -> None:
     for sentence in (*recipe, *rule_words(found.proposed.change)):
         render.say(f"  {sentence}")
     if agents is None:
-        render.say("  it reaches everybody: every figure is rated by another release")
+        render.say("  it can reach everybody")
     else:
         named = ", ".join(agents[:10]) + (f" and {len(agents) - 10} more" if len(agents) > 10 else "")
         render.say(f"  it can reach the accounts of {counted(len(agents), 'agent')}: {named or 'nobody yet'}")

@@ -227,7 +227,10 @@ class Reprojections:
         """Raises NotFound, ReprojectionOver."""
         status = self.found(reprojection).status
         if status not in OPEN:
-            raise ReprojectionOver(f"reprojection {reprojection} is {status} already; nothing of it is to come")
+            raise ReprojectionOver(
+                f"reprojection {reprojection} is {status} already; "
+                f"`trailbook audit participant reprojection:{reprojection}` tells what became of it"
+            )
 
     def _keep_up(self, reprojection: str) -> None:
         """Bring its valuation to the head of the log. Raises NotFound, ReprojectionOver, ReprojectionNotValued."""
@@ -264,7 +267,7 @@ def recipe_words(change: RecipeChange) -> Iterator[str]:
     for ref in change.ended:
         yield f"{ref} counts no more"
     if change.release is not None:
-        yield f"rating release {change.release} rates"
+        yield f"every figure is rated by rating release {change.release}"
 
 
 def rule_words(change: RecipeChange) -> Iterator[str]:

@@ -138,7 +138,8 @@ class Differences:
 
     def groups(self) -> list[Group]:
         """The selected differences by payee, month and cause."""
-        values = {**self._values(), "least": min(self._paid_upto.values(), default=0)}
+        payouts = sorted(self._paid_upto.values())
+        values = {**self._values(), "lately": payouts[len(payouts) // 2] if payouts else self.upto}
         return [Group(*row) for row in self.queries.connection.execute(self._formatted(_GROUPS), values)]
 
     def payees(self, groups: Sequence[Group]) -> list[PayeeTotal]:
@@ -435,31 +436,36 @@ WITH paid AS (
         AS of_agent(book, currency, upto)
 ), lately AS MATERIALIZED (
     SELECT account_no, effective_on, kind, currency, item_no, item_line, min(position) AS first FROM {journal} AS later
-    WHERE position > %(least)s AND position <= %(upto)s AND account_no > 0
+    WHERE position > %(lately)s AND position <= %(upto)s AND account_no > 0
     GROUP BY 1, 2, 3, 4, 5, 6
 ), new AS MATERIALIZED (
     SELECT account_no, (extract(year FROM effective_on) * 12 + extract(month FROM effective_on))::int - 1 AS month,
         kind, currency, item_no, item_line, first, NOT EXISTS (
             SELECT FROM {journal} AS posted WHERE posted.account_no = lately.account_no
                 AND posted.effective_on = lately.effective_on AND posted.kind = lately.kind
-                AND posted.currency = lately.currency AND posted.position <= %(least)s
+                AND posted.currency = lately.currency AND posted.position <= %(lately)s
         ) AS in_new_cell
     FROM lately WHERE NOT EXISTS (
         SELECT FROM {journal} AS earlier WHERE earlier.account_no = lately.account_no
             AND earlier.effective_on = lately.effective_on AND earlier.kind = lately.kind
-            AND earlier.currency = lately.currency AND earlier.position <= %(least)s
+            AND earlier.currency = lately.currency AND earlier.position <= %(lately)s
             AND earlier.item_no = lately.item_no AND earlier.item_line = lately.item_line
     )
 ), cell AS (
     SELECT account_no, month, kind, currency, min(first) AS first FROM new WHERE in_new_cell GROUP BY 1, 2, 3, 4
 )
 SELECT d.book, d.month, d.cause, d.currency, sum(d.amount_minor)::bigint,
-    coalesce(sum(d.amount_minor) FILTER (WHERE paid.upto >= coalesce(item.first, cell.first, CASE
-        WHEN d.item_line > 0 OR EXISTS (
-            SELECT FROM {journal} AS posted WHERE posted.account_no = valued.account_no
+    coalesce(sum(d.amount_minor) FILTER (WHERE paid.upto >= CASE
+        WHEN paid.upto IS NULL THEN NULL
+        WHEN item.first IS NOT NULL THEN item.first
+        WHEN cell.first IS NOT NULL THEN cell.first
+        WHEN d.item_line > 0 AND paid.upto >= %(lately)s THEN 0
+        ELSE (
+            SELECT coalesce(min(position) FILTER (WHERE item_no = d.item_no AND item_line = d.item_line), min(position))
+            FROM {journal} AS posted WHERE posted.account_no = valued.account_no
                 AND posted.effective_on = make_date(d.month / 12, d.month %% 12 + 1, 1) + interval '1 month - 1 day'
                 AND posted.kind = d.kind AND posted.currency = d.currency AND posted.position <= %(upto)s
-        ) THEN 0 END)), 0)::bigint
+        ) END), 0)::bigint
 FROM {valuation} AS valued CROSS JOIN LATERAL {legs}
 LEFT JOIN paid ON paid.book = d.book AND paid.currency = d.currency
 LEFT JOIN new AS item ON item.account_no = valued.account_no AND item.month = d.month AND item.kind = d.kind
@@ -468,6 +474,6 @@ LEFT JOIN cell ON cell.account_no = valued.account_no AND cell.month = d.month A
     AND cell.currency = d.currency
 WHERE {wanted} AND {accounts} GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
 """)
-"""The sums of all rows, another way: most of a book was paid long ago, so that only what was posted since the earliest
-of the agents' last payouts is looked up. A line was posted when it came, or its cell was; a service's month may never
-have been posted."""
+"""The sums of all rows, another way: most of a book was paid long ago, so that what was posted after half of the agents
+were paid last is found at once. Looked up one by one is what is of an agent that was paid last before that, and a month
+in service, which may never have been posted."""

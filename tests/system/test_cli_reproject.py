@@ -320,6 +320,33 @@ def test_a_promotion_is_taken_back_by_another_one(trailbook: Told) -> None:
     assert shown == {"cut": "undone", "cut-back": "promoted"}
 
 
+def test_another_rating_release_moves_what_rounding_moves_and_says_so(trailbook: Told, tmp_path: Path) -> None:
+    """Release 2 divides what agents of record have together: 80% of 10.01 is 8.01 then, and not twice 4.00."""
+    shared = tmp_path / "shared.yaml"
+    shared.write_text(
+        "- {id: e, by: ann, do: open_account, account: elm, customer: alder-foods, vendor: lumen,"
+        " aliases: [{vendor: lumen, number: E-1}]}\n"
+        "- {id: f, by: ann, do: designate_agent_of_record, account: elm, effective_on: 2026-01-01,"
+        " agents: [{agent: delta, weight: 50}, {agent: summit, weight: 50}],"
+        " evidence: {signer: alder-foods, signed_on: 2025-12-28}}\n"
+        "- {id: g, by: ann, do: receive_statement, vendor: lumen, number: LU-2026-05, statement_month: 2026-05,"
+        " control_total_minor: 1001, lines: [{account: E-1, commission_minor: 1001}]}\n"
+    )
+    trailbook.fine("do", shared)
+    trailbook.fine("reproject", "propose", "cut", "--release", "2", "--because", "one rounding", "--by", "ann")
+    rows = trailbook.differences("--limit", "5")
+    assert [(row["account"], row["cause"], abs(row["amount_minor"])) for row in rows] == [("elm", "code", 1)]
+    (item,) = rows[0]["items"]
+    assert item["old_reason"].endswith("; by rating release 1")
+    assert item["new_reason"].endswith("; by rating release 2")
+    said = trailbook.fine("reproject", "show", "cut").out
+    assert "  every figure is rated by rating release 2\n" in said
+    assert "  it can reach everybody\n" in said
+    trailbook.fine("reproject", "approve", "cut", "--by", "bob")
+    trailbook.fine("reproject", "promote", "cut", "--by", "ann")
+    trailbook.fine("verify")
+
+
 # -- where it stands, and what is refused
 
 
