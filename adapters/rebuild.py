@@ -215,13 +215,13 @@ def _load_ledger(database: Database, connection: psycopg.Connection, workers: in
 def _posted(task: Task, accounts: list[Range], workers: int, report: Progress) -> dict[tuple[int, str], int]:
     """The sums of all rows by ledger account and currency, in minor units. Raises RebuildFailed."""
     sums: dict[tuple[int, str], int] = {}
-    done, total = 0, sum(one.facts for one in accounts)
+    done, total = 0, sum(one.size for one in accounts)
 
     def note(one: Range, answer: dict[str, Any]) -> None:
         nonlocal done
         for book, currency, amount in Loaded(**answer).sums:
             sums[book, currency] = sums.get((book, currency), 0) + amount
-        done += one.facts
+        done += one.size
         report(done, total)
 
     try:

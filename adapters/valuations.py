@@ -26,7 +26,7 @@ from adapters.bulk import oid_of
 from adapters.database import Database
 from adapters.pg_facts import PgFacts, position_of
 from adapters.valuing import Fact, Task, copy_valued, create_table, table_of, valuer
-from adapters.workers import Answer, Pool, Range, WorkerFailed, partitions_of, ranges
+from adapters.workers import LINES, Answer, Pool, Range, WorkerFailed, partitions_of, ranges
 from domain.ids import RECIPE
 from domain.message import read_state
 from domain.rating.facts import HOUSE_NO
@@ -144,7 +144,7 @@ CREATE TABLE IF NOT EXISTS {schema}.valuation_range (
     reprojection_no bigint NOT NULL,
     first bigint NOT NULL,
     last bigint NOT NULL,
-    facts bigint NOT NULL,
+    lines bigint NOT NULL,
     done boolean NOT NULL DEFAULT false,
     PRIMARY KEY (reprojection_no, first)
 );
@@ -245,10 +245,10 @@ def _found_or_begun(connection: psycopg.Connection, schema: str, proposed: Propo
         ).format(sql.Identifier(schema, "valuation")),
         (proposed.no, proposed.reprojection, facts.version, ledger.version, upto),
     )
-    accounts = ranges(connection, schema, upto, workers * RANGES_A_WORKER, first=HOUSE_NO + 1)
+    accounts = ranges(connection, schema, upto, workers * RANGES_A_WORKER, first=HOUSE_NO + 1, size=LINES)
     with connection.cursor() as cursor:
         cursor.executemany(
-            sql.SQL("INSERT INTO {} (reprojection_no, first, last, facts) VALUES (%s, %s, %s, %s)").format(
+            sql.SQL("INSERT INTO {} (reprojection_no, first, last, lines) VALUES (%s, %s, %s, %s)").format(
                 sql.Identifier(schema, "valuation_range")
             ),
             [(proposed.no, *one) for one in accounts],
@@ -268,7 +268,7 @@ def _load(
 ) -> None:
     """Do the ranges that are left, then let the valuation stand. Raises ValuationFailed."""
     schema = database.book
-    statement = sql.SQL("SELECT first, last, facts, done FROM {} WHERE reprojection_no = %s ORDER BY first")
+    statement = sql.SQL("SELECT first, last, lines, done FROM {} WHERE reprojection_no = %s ORDER BY first")
     rows = connection.execute(statement.format(sql.Identifier(schema, "valuation_range")), (proposed.no,)).fetchall()
     oid = oid_of(connection, schema, table_of(proposed.no))
     left = [Range(first, last, size) for first, last, size, done in rows if not done]
@@ -276,10 +276,12 @@ def _load(
 
     def note(one: Range, answer: Answer) -> None:
         nonlocal done
-        done += one.facts
+        done += one.size
         if progress is not None:
             progress(done, total)
 
+    if progress is not None:
+        progress(done, total)
     task = Task(database.conninfo("projector"), schema, proposed.no, oid, upto, proposed.change)
     try:
         Pool("adapters.valuing", asdict(task), note).run(left, min(workers, max(1, len(left))))

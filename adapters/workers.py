@@ -39,25 +39,34 @@ class WorkerFailed(Exception):
 
 
 class Range(NamedTuple):
-    """Partitions of facts from ``first`` to ``last``, both included, with the number of their facts."""
+    """Partitions of facts from ``first`` to ``last``, both included, with the number of their facts or lines."""
 
     first: int
     last: int
-    facts: int
+    size: int
+
+
+FACTS = sql.SQL("count(*)")
+LINES = sql.SQL("count(*) FILTER (WHERE starts_with(body, '[\"line\"'))")
 
 
 def ranges(
-    connection: psycopg.Connection, schema: str, upto: int, wanted: int, first: int | None = None
+    connection: psycopg.Connection,
+    schema: str,
+    upto: int,
+    wanted: int,
+    *,
+    first: int = -(2**63),
+    size: sql.SQL = FACTS,
 ) -> list[Range]:
-    """All partitions of the facts, or those from a first one on, in ranges with about as many facts each."""
+    """All partitions of the facts from a first one on, in ranges with about as many facts each."""
     statement = sql.SQL(
-        "SELECT min(account_no), max(account_no), sum(facts)::bigint FROM ("
-        " SELECT account_no, count(*) AS facts, (sum(count(*)) OVER (ORDER BY account_no) - 1) * %s"
-        "  / sum(count(*)) OVER () AS share FROM {} WHERE position <= %s AND account_no >= %s GROUP BY account_no"
+        "SELECT min(account_no), max(account_no), sum(size)::bigint FROM ("
+        " SELECT account_no, {size} AS size, (sum(count(*)) OVER (ORDER BY account_no) - 1) * %s"
+        "  / sum(count(*)) OVER () AS share FROM {facts} WHERE position <= %s AND account_no >= %s GROUP BY account_no"
         ") AS account GROUP BY floor(share) ORDER BY 1"
-    ).format(sql.Identifier(schema, "facts"))
-    lowest = -(2**63) if first is None else first
-    return [Range(*row) for row in connection.execute(statement, (wanted, upto, lowest))]
+    ).format(size=size, facts=sql.Identifier(schema, "facts"))
+    return [Range(*row) for row in connection.execute(statement, (wanted, upto, first))]
 
 
 def partitions(
