@@ -292,7 +292,7 @@ def _load(
         connection.execute(
             sql.SQL(
                 "UPDATE {valuation} SET standing = true, moved_at = clock_timestamp() WHERE reprojection_no = %(no)s "
-                "AND NOT EXISTS (SELECT FROM {range} WHERE reprojection_no = %(no)s AND NOT done)"
+                "AND reason IS NULL AND NOT EXISTS (SELECT FROM {range} WHERE reprojection_no = %(no)s AND NOT done)"
             ).format(valuation=sql.Identifier(schema, "valuation"), range=sql.Identifier(schema, "valuation_range")),
             {"no": proposed.no},
         )
@@ -320,6 +320,8 @@ class Keeper:
     database: Database
     connection: psycopg.Connection
     _valuers: dict[int, Valuer] = field(default_factory=dict)
+    _recipe_version: int = 0
+    """How much of the recipe's stream was looked at for what was dropped."""
 
     def close(self) -> None:
         self.connection.close()
@@ -327,7 +329,24 @@ class Keeper:
     def step(self) -> int:
         """A step of every standing valuation; how many positions in all."""
         valuations = stands(self.connection, self.database.book)
+        if valuations:
+            self._drop_what_was_dropped(valuations)
         return sum(self.follow(valuation.reprojection_no) for valuation in valuations if valuation.standing)
+
+    def _drop_what_was_dropped(self, valuations: Sequence[Valuation]) -> None:
+        """Whoever dropped a reprojection may have been killed before it dropped the valuation."""
+        statement = sql.SQL("SELECT max(originator_version) FROM {} WHERE originator_id = %s")
+        events = sql.Identifier(self.database.house, "house_events")
+        row = self.connection.execute(statement.format(events), (RECIPE,)).fetchone()
+        if row is None or row[0] == self._recipe_version:
+            return
+        recipe, _ = proposals(self.connection, self.database.house)
+        for valuation in valuations:
+            found = recipe.reprojections.get(valuation.reprojection)
+            if found is not None and found.status == "dropped":
+                with self.connection.transaction():
+                    _drop(self.connection, self.database.book, valuation.reprojection_no)
+        self._recipe_version = row[0]
 
     def follow(self, no: int) -> int:
         """One step of a valuation towards where the ledger is; how many positions."""
