@@ -39,8 +39,9 @@ from projections.valuation import Valuer
 Progress = Callable[[int, int], None]
 """How many lines are valued and how many there are. From any thread."""
 
-RANGES_A_WORKER = 6
-"""More ranges than workers, so that one with slow accounts holds nobody up."""
+RANGES_A_WORKER = 3
+"""More ranges than workers, so that one with slow accounts holds nobody up; few, because every range's accounts lie all
+over the facts, so that each reads nearly every page of them."""
 KEEP_UP_ACCOUNTS = 1_000
 """After so many accounts a step ends; the accounts of one position are always done together."""
 CHUNK_ACCOUNTS = 200

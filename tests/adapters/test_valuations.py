@@ -480,7 +480,7 @@ def killed_again_and_again(database: Database, times: int) -> None:
     halfway = 0
     for _ in range(times):
         valuations.drop(database, "cut")
-        for done in (random.randint(0, 4), random.randint(3, 8)):
+        for done in (random.randint(0, 2), random.randint(1, 4)):
             process = begin(database, "cut")
             wait_until_done(database, done, process)
             kill(process, random)
