@@ -46,6 +46,9 @@ KEEP_UP_ACCOUNTS = 1_000
 """After so many accounts a step ends; the accounts of one position are always done together."""
 CHUNK_ACCOUNTS = 200
 PLACE_WAIT = "5s"
+REMOVAL_WAIT = "100ms"
+PROMOTION_WAIT = "60s"
+"""How long a promotion waits for who has its valuation; then the ledger settles the accounts itself."""
 PROMOTION_STEPS = 20
 """How many steps a valuation may be behind when it is promoted: more than that is left to the ledger itself."""
 
@@ -154,8 +157,10 @@ _COLUMNS = sql.SQL(", ").join(map(sql.Identifier, Valuation.__dataclass_fields__
 
 
 def _prepare(connection: psycopg.Connection, schema: str) -> None:
-    connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (f"{schema} tables",))
-    connection.execute(sql.SQL(_TABLES).format(schema=sql.Identifier(schema)))
+    """In a transaction of its own: whoever opens the book waits for this lock."""
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (f"{schema} tables",))
+        connection.execute(sql.SQL(_TABLES).format(schema=sql.Identifier(schema)))
 
 
 def stands(connection: psycopg.Connection, schema: str) -> list[Valuation]:
@@ -175,18 +180,37 @@ def _held(connection: psycopg.Connection, schema: str, no: int) -> Valuation | N
 
 
 def drop(database: Database, reprojection: str) -> None:
-    """Remove a valuation with its tables; nothing where there is none."""
-    with database.connect("projector") as connection:
-        for valuation in stands(connection, database.book):
-            if valuation.reprojection == reprojection:
-                _drop(connection, database.book, valuation.reprojection_no)
+    """Remove a valuation with its tables, also what is left of it where that was cut short; nothing if there is none.
+
+    Waits for who reads its differences; nobody waits for that.
+    """
+    with database.connect("projector", autocommit=True) as connection:
+        numbers = {v.reprojection_no for v in stands(connection, database.book) if v.reprojection == reprojection}
+        known = proposals(connection, database.house)[1].get(reprojection)
+        for no in sorted(numbers if known is None else numbers | {known}):
+            _drop(connection, database.book, no)
 
 
 def _drop(connection: psycopg.Connection, schema: str, no: int) -> None:
-    connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(sql.Identifier(schema, table_of(no))))
+    """First it stands for nobody any more, then its table goes: a keeper or the ledger must not wait behind a reader.
+
+    ``connection`` commits by itself.
+    """
+    if oid_of(connection, schema, "valuation"):
+        with connection.transaction():
+            _forget(connection, schema, no)
+    _drop_table(connection, schema, no)
+
+
+def _forget(connection: psycopg.Connection, schema: str, no: int) -> None:
+    """The ranges come first: a worker has its range, and wants the valuation."""
     for table in ("valuation_range", "valuation"):
         statement = sql.SQL("DELETE FROM {} WHERE reprojection_no = %s").format(sql.Identifier(schema, table))
         connection.execute(statement, (no,))
+
+
+def _drop_table(connection: psycopg.Connection, schema: str, no: int) -> None:
+    connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(sql.Identifier(schema, table_of(no))))
 
 
 # -- valuing from the start, or from where it was left
@@ -200,12 +224,12 @@ def value(database: Database, reprojection: str, workers: int | None = None, pro
     """
     with _alone(database, reprojection), database.connect("projector", autocommit=True) as connection:
         proposed = proposal(connection, database.house, reprojection)
-        with connection.transaction():
-            found = _found_or_begun(connection, database.book, proposed, (workers or os.cpu_count() or 1))
+        found = _found_or_begun(connection, database.book, proposed, (workers or os.cpu_count() or 1))
         if not found.standing:
             _load(database, connection, proposed, found.upto, workers or os.cpu_count() or 1, progress)
         keeper = Keeper(database, connection)
-        while keeper.follow(proposed.no):
+        upto = position_of(connection, database.book, ledger.name)  # what comes meanwhile is left: it may never end
+        while keeper.follow(proposed.no, upto):
             pass
         with connection.transaction():
             reached = _held(connection, database.book, proposed.no)
@@ -233,10 +257,16 @@ def _alone(database: Database, reprojection: str) -> Iterator[None]:
 def _found_or_begun(connection: psycopg.Connection, schema: str, proposed: Proposal, workers: int) -> Valuation:
     """The valuation that stands or was left, if it is of this release; else a new one with all its ranges to do."""
     _prepare(connection, schema)
-    found = _held(connection, schema, proposed.no)
+    with connection.transaction():
+        found = _held(connection, schema, proposed.no)
     if found is not None and found.of_this_release and (found.standing or found.reason is None):
         return found
     _drop(connection, schema, proposed.no)
+    with connection.transaction():
+        return _begun(connection, schema, proposed, workers)
+
+
+def _begun(connection: psycopg.Connection, schema: str, proposed: Proposal, workers: int) -> Valuation:
     upto = position_of(connection, schema, ledger.name)
     create_table(connection, schema, proposed.no)
     connection.execute(
@@ -287,6 +317,9 @@ def _load(
     try:
         Pool("adapters.valuing", asdict(task), note).run(left, min(workers, max(1, len(left))))
     except WorkerFailed as failed:
+        with connection.transaction():
+            if _held(connection, schema, proposed.no) is None:
+                return
         advice = "nothing that is live has changed, value it again"
         raise ValuationFailed(f"reprojection {proposed.reprojection} cannot be valued: {failed}; {advice}") from None
     with connection.transaction():
@@ -344,22 +377,32 @@ class Keeper:
         recipe, _ = proposals(self.connection, self.database.house)
         for valuation in valuations:
             found = recipe.reprojections.get(valuation.reprojection)
-            if found is not None and found.status == "dropped":
-                with self.connection.transaction():
-                    _drop(self.connection, self.database.book, valuation.reprojection_no)
+            if found is not None and found.status == "dropped" and not self._removed(valuation.reprojection_no):
+                return
         self._recipe_version = row[0]
 
-    def follow(self, no: int) -> int:
-        """One step of a valuation towards where the ledger is; how many positions."""
+    def _removed(self, no: int) -> bool:
+        """With its table, which is left for a later step while somebody reads it."""
+        try:
+            with self.connection.transaction():
+                self.connection.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(sql.Literal(REMOVAL_WAIT)))
+                _forget(self.connection, self.database.book, no)
+                _drop_table(self.connection, self.database.book, no)
+        except psycopg.errors.LockNotAvailable:
+            return False
+        return True
+
+    def follow(self, no: int, upto: int | None = None) -> int:
+        """One step of a valuation towards a position, or towards where the ledger is; how many positions."""
         try:
             with self.connection.transaction():
                 reached = position_of(self.connection, self.database.book, ledger.name)
-                return self.advance(no, reached)
-        except psycopg.Error:
-            self._valuers.pop(no, None)
-            raise
+                return self.advance(no, reached if upto is None else min(upto, reached))
         except Exception as error:  # what cannot be valued must hold up neither the ledger nor the promotion
             self._valuers.pop(no, None)
+            passing = isinstance(error, psycopg.Error) and self.database.fault(error) is not None
+            if passing or isinstance(error, MemoryError):
+                raise
             self._give_up(no, f"{type(error).__name__}: {' '.join(str(error).split())}")
             return 0
 
@@ -470,7 +513,9 @@ def promote(connection: psycopg.Connection, database: Database, reprojection: st
     no = found[0].reprojection_no
     try:
         with connection.transaction():
+            connection.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(sql.Literal(PROMOTION_WAIT)))
             posted = _posted_in_bulk(connection, database, no, position)
+            connection.execute("SET LOCAL lock_timeout TO DEFAULT")
     except Exception as error:
         if connection.closed or connection.broken:
             raise
@@ -478,9 +523,10 @@ def promote(connection: psycopg.Connection, database: Database, reprojection: st
     else:
         became = "it was not brought up to the promotion"
     connection.execute(
-        sql.SQL("UPDATE {} SET standing = false, reason = %s WHERE reprojection_no = %s").format(
-            sql.Identifier(database.book, "valuation")
-        ),
+        sql.SQL(
+            "UPDATE {valuation} SET standing = false, reason = %s WHERE reprojection_no = "
+            "(SELECT reprojection_no FROM {valuation} WHERE reprojection_no = %s FOR UPDATE SKIP LOCKED)"
+        ).format(valuation=sql.Identifier(database.book, "valuation")),
         (f"promoted at position {position}" if posted else f"promoted at position {position} without it: {became}", no),
     )
     return posted

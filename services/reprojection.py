@@ -146,8 +146,7 @@ class Reprojections:
         self._keep_up(reprojection)
         queries = self.house.queries(caught_up=False)
         with snapshot(queries):
-            valued = self._valuation(queries, reprojection)
-            assert valued is not None
+            valued = self._valued_to_its_end(queries, reprojection)  # somebody may have dropped it a moment ago
             proposed = _as_proposed(queries, self.found(reprojection).proposed, valued.upto)
             differences = Differences(queries, reprojection, valued.reprojection_no, valued.upto, proposed, selection)
             yield self._report(reprojection, differences, limit), differences
@@ -203,11 +202,15 @@ class Reprojections:
         return promoted[command.reprojection], _posted(queries, promoted[command.reprojection])
 
     def drop(self, issued: Issued) -> None:
-        """Drop it, and the tables of its valuation. Raises Refused."""
+        """Drop it, and the tables of its valuation, also where an earlier drop did not come to them. Raises Refused."""
         command = issued.command
         assert isinstance(command, DropReprojection)
-        self.house.handle(issued)
-        valuations.drop(self.house.database, command.reprojection)
+        try:
+            self.house.handle(issued)
+        finally:
+            found = self._recipe.reprojections.get(command.reprojection)
+            if found is not None and found.status == "dropped":
+                valuations.drop(self.house.database, command.reprojection)
 
     # -- what all of it reads
 
@@ -235,14 +238,20 @@ class Reprojections:
     def _keep_up(self, reprojection: str) -> None:
         """Bring its valuation to the head of the log. Raises NotFound, ReprojectionOver, ReprojectionNotValued."""
         self._open(reprojection)
-        valued = self._valuation(self.house.queries(), reprojection)
+        self._valued_to_its_end(self.house.queries(), reprojection)
+        self.value(reprojection, None, lambda done, total: None)
+
+    def _valued_to_its_end(self, queries: Queries, reprojection: str) -> Valuation:
+        """Raises NotFound, ReprojectionOver, ReprojectionNotValued."""
+        valued = self._valuation(queries, reprojection)
         if valued is None or not valued.standing:
+            self._open(reprojection)
             because = f" ({valued.reason})" if valued is not None and valued.reason else ""
             raise ReprojectionNotValued(
                 f"reprojection {reprojection} is not valued to its end{because}; "
                 f"`trailbook reproject propose {reprojection}` goes on"
             )
-        self.value(reprojection, None, lambda done, total: None)
+        return valued
 
     def _valuations(self, queries: Queries) -> list[Valuation]:
         return valuations.stands(queries.connection, queries.database.book)
