@@ -2,6 +2,7 @@
 
 import json
 import sys
+from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
 from select import select
 from time import perf_counter
 
@@ -18,7 +19,10 @@ def main(url: str, house: str, reprojection: str, workers: str, again: str = "")
     started = perf_counter()
     value(database, reprojection, int(workers))
     took = perf_counter() - started
-    print(json.dumps({"seconds": took, "parent_kib": own_peak_kib(), "worker_kib": workers_peak_kib()}))
+    usage = [getrusage(who) for who in (RUSAGE_SELF, RUSAGE_CHILDREN)]
+    processor = sum(one.ru_utime + one.ru_stime for one in usage)
+    memory = {"parent_kib": own_peak_kib(), "worker_kib": workers_peak_kib()}
+    print(json.dumps({"seconds": took, "processor_seconds": processor, **memory}))
 
 
 def _until_told(database: Database, reprojection: str, workers: int) -> None:
