@@ -1,25 +1,16 @@
 """Reasons in words that a person can check with a pocket calculator."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import timedelta
 from fractions import Fraction
-from typing import NamedTuple, assert_never
+from typing import NamedTuple
 
-from domain import months, rating
+from domain import rating
 from domain.money import half_away, show
-from domain.plan import (
-    ORIGIN,
-    AsContractsExpire,
-    Cohort,
-    FromRenewal,
-    Retroactive,
-    ServiceMonthsFrom,
-    SignedOrRenewedFrom,
-)
 from domain.rating import release_1
-from domain.rating.facts import FIRST_RELEASE, AccountFacts, Cell, HouseFacts, Line, Term
+from domain.rating.facts import FIRST_RELEASE, AccountFacts, Cell, HouseFacts, Line
 from domain.rating.release_1 import Item, Share
-from domain.rating.release_1.shares import Reach, Why
+from domain.rating.release_1.reached import version_words
+from domain.rating.release_1.shares import Why
 
 PLACES = 12
 """How many places below a minor unit an exact figure is written out with."""
@@ -68,50 +59,7 @@ def reason(item: Item, share: Share, currency: str) -> str:
 
 def rule_of(why: Why) -> str:
     """The rule, its version, and why that applied."""
-    version = f"plan {why.plan} version {why.plan_version} (position {why.plan_position})"
-    return f"rule {why.rule} of {version}, which applies to {_reached(why.reach)}"
-
-
-def _reached(reach: Reach) -> str:
-    """Why the version applied: whom it is for, by which term the item's contract came under it."""
-    applies, term = reach.applies_to, reach.term
-    since = months.text(months.number_of(applies.from_))
-    match applies:
-        case ServiceMonthsFrom():
-            words = "every service month" if applies.from_ == ORIGIN else f"service months from {since}"
-        case Retroactive():
-            until = f" to before {months.text(months.number_of(applies.until))}" if applies.until else ""
-            words = f"service months from {since}{until}, retroactively"
-        case SignedOrRenewedFrom():
-            words = f"contracts signed or renewed from {applies.from_}: {_begun(term)}"
-        case FromRenewal():
-            words = f"contracts as they renew from {applies.from_}: {_begun(term)}"
-        case Cohort():
-            until = f" to before {applies.cohort_until}" if applies.cohort_until else ""
-            cohort = f"contracts {applies.contracts.replace('-', ' ')} from {applies.cohort_from}{until}"
-            words = f"{cohort}, service months from {since}: {_begun(term)}"
-        case AsContractsExpire():
-            words = f"contracts as they expire, service months from {since}: {_over(applies, term)}"
-        case _:
-            assert_never(applies)
-    if reach.reported:
-        return f"{words}; reversals use the schedule of {months.text(reach.reported)}, when they were reported"
-    return words
-
-
-def _begun(term: Term | None) -> str:
-    assert term is not None
-    return f"this one {'renewed' if term.renewal else 'signed'} on {term.on} (position {term.position})"
-
-
-def _over(applies: AsContractsExpire, term: Term | None) -> str:
-    """By what a contract is past the term that it had before the version's date."""
-    assert term is not None
-    if term.on >= applies.from_:
-        return _begun(term)
-    if term.expires_on is None:
-        return f"this one of {term.on} has no fixed term (position {term.position})"
-    return f"the term of this one ended on {term.expires_on - timedelta(1)} (position {term.position})"
+    return f"rule {why.rule} of {version_words(why.plan, why.plan_version, why.plan_position, why.reach)}"
 
 
 def _figures(share: Share, currency: str) -> str:

@@ -273,8 +273,11 @@ def test_verizon_2007_evergreen_persists_on_a_contract_until_it_renews_and_then_
     assert "version 1" in why(book, "legacy", "2008-05")
     (reason,) = nothing(book, "renewing", "2008-05")
     assert reason.startswith("the contract's term ended on 2008-04-15 (position ")
-    assert "; version 2 of plan standard (position " in reason
-    assert reason.endswith(") pays no evergreen")
+    assert "; plan standard version 2 (position " in reason
+    assert (
+        "which applies to contracts as they renew from 2007-01-01: this one renewed on 2007-04-16 (position " in reason
+    )
+    assert reason.endswith("), pays no evergreen")
 
 
 def test_lumen_from_december_1_what_is_withheld_of_new_sales_is_reduced_and_of_older_ones_it_is_not(tell: Any) -> None:
@@ -490,7 +493,7 @@ def test_commission_ends_with_the_agents_agreement_though_the_termination_grants
     if not april:
         (reason,) = nothing(book, "alder", "2025-04")
         assert reason.startswith("harbor is terminated since 2025-04-01 (position ")
-        assert reason.endswith(") pays no evergreen")
+        assert reason.endswith("), which applies to every service month, pays no evergreen")
 
 
 @pytest.mark.parametrize(
@@ -511,7 +514,7 @@ def test_commission_ends_with_the_vendors_agreement_though_its_end_grants_evergr
     if not april:
         (reason,) = nothing(book, "alder", "2025-04")
         assert reason.startswith("the agreement of lumen ended on 2025-04-01 (position ")
-        assert reason.endswith(") pays no evergreen")
+        assert reason.endswith("), which applies to every service month, pays no evergreen")
 
 
 def test_a_line_that_is_of_no_one_contract_is_reached_by_no_version_that_asks_for_one(tell: Any) -> None:

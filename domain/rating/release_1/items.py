@@ -94,7 +94,7 @@ def _rate_with_services(
     gathered: dict[str, list[Line]] = {}
     for line in lines:
         service = service_of(account, line, cell.month, known)
-        if service is not None and _belongs_to_service(account, house, cell, service, known, cache):
+        if service is not None and _belongs_to_service(account, house, cell, line, service, known, cache):
             gathered.setdefault(service.name, []).append(line)
         else:
             items.append(_rate_line(account, house, cell, line, service, known, cache))
@@ -122,7 +122,7 @@ def service_named(account: AccountFacts, name: str | None, month: int, known: in
 
 
 def _belongs_to_service(
-    account: AccountFacts, house: HouseFacts, cell: Cell, service: Service, known: int, cache: TermsCache
+    account: AccountFacts, house: HouseFacts, cell: Cell, line: Line, service: Service, known: int, cache: TermsCache
 ) -> bool:
     if cell.kind == SPIFF:
         start = service.activated_on(known)
@@ -132,7 +132,18 @@ def _belongs_to_service(
     if cell.kind != RECURRING or not service.in_force(cell.month, known):
         return False
     found = terms(account, house, cell, service, None, service.vendor, known, cache)
-    return found.pays_by_service and not found.pays_by_line
+    if not found.pays_by_service or found.pays_by_line:
+        return False
+    reported = _reported_in(house, cell, line)  # a reversal that today's schedule rates is an item of its own
+    if not reported:
+        return True
+    today = terms(account, house, cell, service, line.product, line.vendor, known, cache, reported=reported)
+    return not any(c.why.reach.reported for split in today.splits for c in split.commission)
+
+
+def _reported_in(house: HouseFacts, cell: Cell, line: Line) -> int:
+    """The month in which a reversal was reported, where that may choose the version; 0 for others."""
+    return line.reported if house.reverses_today and line.reported != cell.month else 0
 
 
 # -- items
@@ -147,7 +158,7 @@ def _rate_line(
     known: int,
     cache: TermsCache,
 ) -> Item:
-    reported = line.reported if house.reverses_today and line.reported != cell.month else 0
+    reported = _reported_in(house, cell, line)
     found = terms(
         account, house, cell, service, line.product, line.vendor, known, cache, named=line.service, reported=reported
     )
@@ -161,7 +172,7 @@ def _rate_line(
     for split in found.splits:
         zeros += split.zeros
         if split.by_service and not split.commission:
-            zeros += (Zero(agent_payee(split.agent), f"paid by the month in service, and none is in force in {MONTH}"),)
+            zeros += tuple(_paid_by_the_month(account, cell, service, split, known))
         for coefficient in split.commission:
             share = _share(coefficient, exact)
             left -= share.amount_minor
@@ -171,6 +182,18 @@ def _rate_line(
         zeros = tuple(zero.in_month(cell.month) for zero in zeros)
     label = f"line {line.line} of statement {line.statement}"
     return Item(line.statement_no, line.line, ((line.vendor, total),), tuple(shares), zeros, label)
+
+
+def _paid_by_the_month(
+    account: AccountFacts, cell: Cell, service: Service | None, split: Split, known: int
+) -> Iterator[Zero]:
+    """Why an agent has nothing of a line, where the service's own item does not say what it has."""
+    if cell.kind == RECURRING and service is not None and service.in_force(cell.month, known):
+        return
+    services = [s for s in account.services.values() if s.service_no <= known]
+    in_force = any(s.in_force(cell.month, known) for s in services)
+    because = "not by the line" if in_force else f"and none is in force in {MONTH}"
+    yield Zero(agent_payee(split.agent), f"paid by the month in service, {because}")
 
 
 def _share(coefficient: Coefficient, base: int | Fraction) -> Share:

@@ -35,7 +35,6 @@ from domain.rating.facts import (
     Cell,
     Designation,
     HouseFacts,
-    PlanVersion,
     Service,
 )
 from domain.rating.release_1.shares import (
@@ -55,7 +54,7 @@ from domain.rating.release_1.shares import (
     agent_payee,
     percent,
 )
-from domain.rating.release_1.versions import Subject, plan_version, rule_for
+from domain.rating.release_1.versions import Subject, override_for, plan_version, rule_for
 
 
 def terms(
@@ -239,7 +238,7 @@ def _split(subject: Subject, aor: Designation, index: int, stay: Designation | N
     chosen = plan_version(subject, agent)
     rule = rule_for(subject, chosen.version) if not isinstance(chosen, str) else None
     if isinstance(chosen, str) or rule is None:
-        reason = chosen if isinstance(chosen, str) else f"no rule of plan {chosen.version.plan} is for this item"
+        reason = chosen if isinstance(chosen, str) else f"{chosen.words}, has no rule for this item"
         return Split(agent, weight, (), (), 0, 0, WHOLE, tuple(_all_nothing(subject, agent, reason)))
     pay = _pay(rule)
     role = index * ROLES_PER_SPLIT
@@ -274,8 +273,8 @@ def _all_nothing(subject: Subject, agent: str, reason: str) -> Iterator[Zero]:
     """The seller's zero, and those of everybody above who would have an override."""
     yield Zero(agent_payee(agent), reason)
     for level, upline in enumerate(_uplines(subject, agent), start=1):
-        chosen = plan_version(subject, upline)
-        if not isinstance(chosen, str) and _override_rule(subject, chosen.version, level) is not None:
+        chosen = plan_version(subject, upline, level)
+        if not isinstance(chosen, str) and override_for(subject, chosen.version, level) is not None:
             yield Zero(agent_payee(upline), f"the downline is paid nothing: {reason}")
 
 
@@ -359,14 +358,14 @@ def _overrides(subject: Subject, seller_why: Why, index: int, pay: _Paid) -> tup
     path = [seller]
     for level, upline in enumerate(_uplines(subject, seller), start=1):
         path.append(upline)
-        chosen = plan_version(subject, upline)
+        chosen = plan_version(subject, upline, level)
         if isinstance(chosen, str):
             zeros.append(Zero(agent_payee(upline), chosen))
             continue
         version = chosen.version
         own_rule = rule_for(subject, version)
         own = _pay(own_rule) if own_rule else None
-        override = _override_rule(subject, version, level)
+        override = override_for(subject, version, level)
         if override is not None:
             paid = _override_paid(override, pay, own, highest)
             if isinstance(paid, str):
@@ -399,16 +398,6 @@ def _uplines(subject: Subject, agent: str) -> Iterator[str]:
         agent = upline.upline
         seen.add(agent)
         yield agent
-
-
-def _override_rule(subject: Subject, version: PlanVersion, level: int) -> Override | None:
-    for override in version.overrides:
-        monthly = isinstance(override.pay, OverridePercentOfCommission | OverridePercentOfMrc)
-        if subject.once and monthly and override.when.charge_kind != "spiff":
-            continue
-        if override.level in (None, level) and subject.matches(override.when):
-            return override
-    return None
 
 
 def _override_paid(override: Override, pay: _Paid, own: _Paid | None, highest: Fraction) -> _Paid | str:

@@ -8,9 +8,13 @@ from domain.plan import (
     CHARGE_KINDS,
     AsContractsExpire,
     Cohort,
+    Differential,
     End,
     Flat,
     FromRenewal,
+    Override,
+    OverridePercentOfCommission,
+    OverridePercentOfMrc,
     PercentOfCommission,
     Retroactive,
     Rule,
@@ -19,6 +23,7 @@ from domain.plan import (
     SignedOrRenewedFrom,
 )
 from domain.rating.facts import AccountFacts, AgentFacts, Cell, HouseFacts, PlanVersion, Service, Term
+from domain.rating.release_1.reached import version_words
 from domain.rating.release_1.shares import MONTH, Reach
 
 
@@ -62,9 +67,16 @@ class Chosen(NamedTuple):
     version: PlanVersion
     reach: Reach
 
+    @property
+    def words(self) -> str:
+        return version_words(self.version.plan, self.version.number, self.version.position, self.reach)
 
-def plan_version(subject: Subject, agent: str) -> Chosen | str:
-    """The plan version that pays the agent for this item, or why there is none."""
+
+def plan_version(subject: Subject, agent: str, level: int = 0) -> Chosen | str:
+    """The plan version that pays the agent for this item, or why there is none.
+
+    ``level`` 0 is the selling agent itself, 1 its own upline, who is paid by an override, 2 the one above.
+    """
     known, month = subject.known, subject.cell.month
     facts = subject.house.agents[agent]
     if (ended := facts.unpaid_since(month, known)) is not None:
@@ -73,13 +85,12 @@ def plan_version(subject: Subject, agent: str) -> Chosen | str:
     agreement = facts.agreement_in(month, known)
     if agreement is None:
         return f"{agent} has no agreement in force in {MONTH}"
-    chosen = _of_today(subject, agreement.plan) or _latest(subject, agreement.plan, month)
+    chosen = _of_today(subject, agreement.plan, level) or _latest(subject, agreement.plan, month)
     if chosen is None:
         return f"no published version of plan {agreement.plan} applies in {MONTH}"
     for end in chosen.version.ends_with:
         if ended_by := _ended_by(end, subject, facts):
-            version = f"version {chosen.version.number} of plan {agreement.plan} (position {chosen.version.position})"
-            return f"{ended_by}; {version} pays no evergreen"
+            return f"{ended_by}; {chosen.words}, pays no evergreen"
     return chosen
 
 
@@ -93,17 +104,36 @@ def rule_for(subject: Subject, version: PlanVersion) -> Rule | None:
     return None
 
 
-def _of_today(subject: Subject, plan: str) -> Chosen | None:
-    """The version of the month in which a reversal was reported, if it is to rate it: and can, by commission."""
+def override_for(subject: Subject, version: PlanVersion, level: int) -> Override | None:
+    """The override that a version pays to whoever stands so far above the selling agent: the most specific."""
+    for override in version.overrides:
+        monthly = isinstance(override.pay, OverridePercentOfCommission | OverridePercentOfMrc)
+        if subject.once and monthly and override.when.charge_kind != "spiff":
+            continue
+        if override.level in (None, level) and subject.matches(override.when):
+            return override
+    return None
+
+
+def _of_today(subject: Subject, plan: str, level: int) -> Chosen | None:
+    """The version of the month in which a reversal was reported, if it is to rate it: and can, by the line."""
     if not subject.reported:
         return None
     chosen = _latest(subject, plan, subject.reported)
-    if chosen is None or not chosen.version.reverses_today:
-        return None
-    rule = rule_for(subject, chosen.version)
-    if rule is not None and not isinstance(rule.pay, PercentOfCommission):
+    if chosen is None or not chosen.version.reverses_today or _pays_by_month(subject, chosen.version, level):
         return None
     return chosen._replace(reach=chosen.reach._replace(reported=subject.reported))
+
+
+def _pays_by_month(subject: Subject, version: PlanVersion, level: int) -> bool:
+    """Whether a version pays by the month in service: of that nothing can be taken back for a line."""
+    override = override_for(subject, version, level) if level else None
+    if level and override is None:
+        return False
+    if override is not None and not isinstance(override.pay, Differential):
+        return isinstance(override.pay, OverridePercentOfMrc)
+    rule = rule_for(subject, version)  # of which a differential override is a part too
+    return rule is not None and not isinstance(rule.pay, PercentOfCommission)
 
 
 def _latest(subject: Subject, plan: str, month: int) -> Chosen | None:
@@ -194,8 +224,9 @@ def _ended_by(end: End, subject: Subject, agent: AgentFacts) -> str:
             return f"{agent.agent} is terminated since {terminated.effective_on} (position {terminated.position})"
         case "vendor-agreement":
             start = subject.service.activated_on(known) if subject.service and subject.once else None
-            payer = subject.account.successor_of(subject.vendor, month, known)
-            ended = subject.house.agreement_end(payer, month, start.position if start else known)
+            due = start.position if start else known
+            payer = subject.account.successor_of(subject.vendor, month, due)
+            ended = subject.house.agreement_end(payer, month, due)
             return f"the agreement of {payer} ended on {ended.on} (position {ended.position})" if ended else ""
         case _:
             assert_never(end)
