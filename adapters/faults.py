@@ -58,9 +58,9 @@ def _found(error: ValidationError) -> list[ErrorDetails]:
     return [f for f in found if f["type"] != "too_short" or len(f["input"]) < f["ctx"]["min_length"]]
 
 
-def first_fault(error: ValidationError, given: Any = None) -> str:
+def first_fault(error: ValidationError, given: Any = None, names: Mapping[str, str] | None = None) -> str:
     """The first fault of a validation, as one clause, and how many more there are."""
-    first, *more = faults(error, given)
+    first, *more = faults(error, given, names)
     return f"{first} (and {len(more)} more)" if more else first
 
 
@@ -99,6 +99,9 @@ def _clause(fault: ErrorDetails, at: str, names: Mapping[str, str]) -> str:
         return f"{field} is not a list of fields with values"
     if kind == "string_pattern_mismatch" and fault["ctx"]["pattern"] in SHAPES:
         return f"{field}: {_shown(value)} does not fit; write {SHAPES[fault['ctx']['pattern']]}"
+    if kind == "too_long" and not isinstance(value, str):
+        there = fault["ctx"]["actual_length"] or "more"
+        return f"{field} has {there} entries; write at most {fault['ctx']['max_length']}"
     if kind == "value_error":
         return f"{field}: {_in_full(str(fault['ctx']['error']), value)}"
     message = fault["msg"].removeprefix("Input ")

@@ -516,7 +516,16 @@ def _figure(dumper: yaml.SafeDumper, figure: Decimal) -> yaml.ScalarNode:
     return dumper.represent_scalar(f"tag:yaml.org,2002:{'float' if '.' in text else 'int'}", text)
 
 
+class _Block(dict[str, Any]):
+    """Fields a line each, however few."""
+
+
+def _block(dumper: yaml.SafeDumper, fields: _Block) -> yaml.MappingNode:
+    return dumper.represent_mapping("tag:yaml.org,2002:map", fields, flow_style=False)
+
+
 _Dumper.add_representer(Decimal, _figure)
+_Dumper.add_representer(_Block, _block)
 
 
 def as_yaml(of_plan: str, versions: Iterable[ProposePlanVersion]) -> str:
@@ -541,7 +550,7 @@ def _written(version: ProposePlanVersion) -> dict[str, Any]:
     if "applies_to" in fields:
         fields["applies_to"] = version.applies_to.model_dump(by_alias=True, exclude_none=True)
     own = {name: _plainly(fields[name]) for name in VersionInFile.model_fields if name in fields}
-    return {"version": version.plan_version, **own}
+    return _Block(version=version.plan_version, **own)
 
 
 def _plainly(value: Any) -> Any:

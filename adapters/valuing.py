@@ -116,23 +116,30 @@ def _elements(code: str, count: int) -> Struct:
     return Struct(">" + ("i" + code) * count)
 
 
-def create_table(connection: psycopg.Connection, schema: str, reprojection_no: int) -> None:
-    arrays = sql.SQL(", ").join(
+DEFINITION = sql.SQL("account_no bigint PRIMARY KEY, lines integer NOT NULL, {}").format(
+    sql.SQL(", ").join(
         sql.SQL("{} {}[] NOT NULL").format(sql.Identifier(name), sql.SQL(type_)) for name, type_ in _ARRAYS
     )
-    connection.execute(
-        sql.SQL("CREATE TABLE {} (account_no bigint PRIMARY KEY, lines integer NOT NULL, {})").format(
-            sql.Identifier(schema, table_of(reprojection_no)), arrays
-        )
-    )
+)
+"""The columns of a table of differences."""
+
+
+def create_table(connection: psycopg.Connection, schema: str, reprojection_no: int) -> None:
+    table = sql.Identifier(schema, table_of(reprojection_no))
+    connection.execute(sql.SQL("CREATE TABLE {} ({})").format(table, DEFINITION))
 
 
 def copy_valued(
     connection: psycopg.Connection, schema: str, reprojection_no: int, valued: Iterable[tuple[int, Valued]]
 ) -> None:
     """Copy the accounts that differ into the valuation's table."""
+    copy_into(connection, sql.Identifier(schema, table_of(reprojection_no)), valued)
+
+
+def copy_into(connection: psycopg.Connection, table: sql.Identifier, valued: Iterable[tuple[int, Valued]]) -> None:
+    """Copy the accounts that differ into a table of differences."""
     statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(
-        sql.Identifier(schema, table_of(reprojection_no)), sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
+        table, sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
     )
     with connection.cursor() as cursor, cursor.copy(statement) as copy:
         waiting, size = [_COPY_HEAD], 0

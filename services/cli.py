@@ -601,7 +601,10 @@ def main() -> None:
     signal.signal(signal.SIGPIPE, signal.SIG_DFL) if hasattr(signal, "SIGPIPE") else None
     try:
         _check_arguments(sys.argv[1:])
-        app(prog_name="trailbook")
+        try:
+            app(prog_name="trailbook")
+        finally:
+            sys.stdout.flush()
     except SystemExit as ended:
         if ended.code == INTERRUPTED:
             render.fault("interrupted; what is recorded stays, and the same command given again goes on from there")
@@ -614,4 +617,8 @@ def main() -> None:
         sys.exit(1)
     except FAILURES as failure:
         render.fault(str(failure))
+        sys.exit(1)
+    except OSError as error:
+        render.fault(f"cannot be written or read: {error.strerror or error}; what is recorded stays, make room and ask again")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left to be written would fail once more
         sys.exit(1)

@@ -90,7 +90,7 @@ def plan_show(
         render.say(as_yaml(proposals[0].plan, proposals).rstrip())
         return
     for version in versions.values():
-        render.say(version.title)
+        render.say(f"{version.title}, {version.stands}" if version.stands else version.title)
         for sentence in told(version.says):
             render.say(f"  {sentence}")
     for example in examples if asked.number is None else ():
@@ -181,5 +181,5 @@ def plan_withdraw(version: OneVersion, by: By = "", json: Json = False) -> None:
 def _one(text: str) -> tuple[str, int]:
     asked = named(text)
     if asked.number is None:
-        raise WrongUsage(f"{text} names no version; write it like {asked.plan}@2")
+        raise WrongUsage(f"{text or 'an empty argument'} names no version; write it like {asked.plan or 'standard'}@2")
     return asked.plan, asked.number

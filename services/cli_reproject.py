@@ -28,7 +28,17 @@ from services.cli_shared import By, Json, WrongUsage, actor_from, command_of, op
 from services.commands import CommandIdReused
 from services.reprojection import Posted, Reprojections, Standing, reaches, recipe_words, rule_words
 from services.reprojection_diff import Selection
-from services.reprojection_pages import Report, as_html, as_table, in_all, signed, with_parts, write_csv, write_json
+from services.reprojection_pages import (
+    Report,
+    as_html,
+    as_table,
+    in_all,
+    signed,
+    with_parts,
+    words,
+    write_csv,
+    write_json,
+)
 
 reproject_app = typer.Typer(
     help="Another recipe, valued beside the live ledger: who would gain and who lose, before it counts.",
@@ -39,6 +49,8 @@ Id = Annotated[str, typer.Argument(metavar="ID", help="The reprojection's id.")]
 Because = Annotated[str | None, typer.Option("--because", help="Why, as the second person reads it.")]
 Workers = Annotated[int | None, typer.Option(min=1, max=64, help="Processes that value; default: one a core.")]
 
+MANY_LINES = 10_000
+"""Of fewer lines it says nothing how many there were a second."""
 IN_TERMINAL, ON_PAGE = 10, 50
 """How many of the largest differences are shown with their reasons."""
 
@@ -114,12 +126,18 @@ def _propose(reprojection: str, command: Command | None, by: str, workers: int |
     if json:
         render.as_json({**standing._asdict(), **_sums(found), "seconds": round(seconds, 3)})
         return
-    speed = f", {round((standing.lines or 0) / seconds):,} lines/s" if seconds >= 1 else ""
+    many = (standing.lines or 0) >= MANY_LINES
+    speed = f", {round((standing.lines or 0) / seconds):,} lines/s" if many and seconds >= 1 else ""
     render.say(
         f"reprojection {reprojection} is valued up to position {position}: "
         f"{counted(standing.lines or 0, 'line')} in {seconds:.1f} s{speed}"
     )
     _say_in_all(found)
+    if standing.approved_by is None:
+        render.say(
+            f"look at it with `trailbook reproject diff {reprojection}`; then somebody else than "
+            f"{standing.proposed_by} approves it with `trailbook reproject approve {reprojection}`"
+        )
 
 
 def _plan_version(text: str) -> dict[str, Any]:
@@ -164,10 +182,10 @@ def _sums(report: Report) -> dict[str, Any]:
 
 def _say_in_all(report: Report) -> None:
     if not report.overall:
-        render.say(f"nothing differs as of position {report.head.as_of}: every figure stays as it is")
+        render.say(_nothing(report))
     for total in report.overall:
         (size,) = report.of(total.currency, report.sizes)
-        for sentence in in_all(total, size, report.agents(total.currency)):
+        for sentence in in_all(total, size, report.agents(total.currency), words(report.head)):
             render.say(f"  {sentence}")
 
 
@@ -249,7 +267,10 @@ def diff(
     csv: Annotated[bool, typer.Option("--csv", help="A row a difference, amounts in units.")] = False,
     html: Annotated[Path | None, typer.Option(help="A page with plots for a browser or for paper: the file.")] = None,
 ) -> None:
-    """What would move: by payee, account, service month and cause, as of the head of the log."""
+    """What would move: by payee, account, service month and cause, as of the head of the log.
+
+    Of a reprojection that was promoted: what its promotion posted.
+    """
     if json + csv + (html is not None) > 1:
         raise WrongUsage("a difference is written as one of --json, --csv and --html")
     if month is not None and not re.fullmatch(r"(19|20)\d\d-(0[1-9]|1[0-2])", month):
@@ -266,16 +287,22 @@ def diff(
                 write_csv(differences.rows() if limit is None else (row for row, _ in report.largest), out)
             elif html is not None:
                 write_whole(html, as_html(report), "--html")
-                render.say(f"{html} is the difference of {reprojection} as of position {report.head.as_of}")
+                render.say(f"{html} is the difference of {reprojection}, {report.head.standing}")
             elif report.overall:
                 as_table(report)
             else:
                 _say_nothing(report)
 
 
+def _nothing(report: Report) -> str:
+    if report.head.promoted_at is not None:
+        return f"nothing was posted at position {report.head.promoted_at}: every figure stayed as it was"
+    return f"nothing differs as of position {report.head.as_of}: every figure stays as it is"
+
+
 def _say_nothing(report: Report) -> None:
     if report.sizes:
-        render.say(f"nothing differs for {report.selected}, as of position {report.head.as_of}")
+        render.say(f"nothing differs for {report.selected}, {report.head.standing}")
     else:
         _say_in_all(report)
 

@@ -32,6 +32,10 @@ SETTINGS: list[Settings] = []
 """The settings of this run: one, once the options are read."""
 
 
+OPTIONS = {"proposed_because": "--because", "release": "--release"}
+"""Fields of commands by the options that give them, where those are called otherwise."""
+
+
 class WrongUsage(Exception):
     """The command line cannot be understood. The message is one sentence."""
 
@@ -72,7 +76,7 @@ def command_of(kind: type[Command], **fields: Any) -> Command:
     try:
         return kind.model_validate({key: value for key, value in fields.items() if value is not None})
     except ValidationError as error:
-        raise WrongUsage(f"{kind.do}: {first_fault(error)}") from None
+        raise WrongUsage(f"{kind.do}: {first_fault(error, names=OPTIONS)}") from None
 
 
 def give(
@@ -125,9 +129,12 @@ def progress() -> Progress:
 
 def write_whole(path: Path, text: str, option: str) -> None:
     """The whole file or none of it; ``option`` named it. Raises WrongUsage."""
+    if not path.name:
+        raise WrongUsage(f"{option} names no file; write it like {option} difference.html")
     unfinished = path.with_name(f".{path.name}.unfinished")
     try:
         unfinished.write_bytes(text.encode())
         unfinished.replace(path)
     except OSError as error:
-        raise WrongUsage(f"{option} {path}: {error.strerror}") from None
+        unfinished.unlink(missing_ok=True) if unfinished.parent.is_dir() else None
+        raise WrongUsage(f"{option} {path} cannot be written: {error.strerror}; name another file") from None

@@ -55,6 +55,8 @@ class Version(NamedTuple):
 
     title: str
     says: Says
+    stands: str = ""
+    """What was last done with it in the house; empty in a file."""
 
 
 # -- in a file
@@ -68,7 +70,14 @@ def versions_in(plan: LinedPlan) -> dict[int, Version]:
 
 def versions_of(state: Plan) -> dict[int, Version]:
     """The versions that the house has, proposed ones among them, by their numbers."""
-    return {number: Version(_title(says(event)), says(event)) for number, event in sorted(state.proposed.items())}
+    return {
+        number: Version(_title(says(event)), says(event), _stands(state, number))
+        for number, event in sorted(state.proposed.items())
+    }
+
+
+def _stands(state: Plan, number: int) -> str:
+    return "ended" if number in state.ended else "published" if number in state.published else "proposed"
 
 
 def one_of(versions: Mapping[int, Version], asked: Named) -> Version:
@@ -113,8 +122,7 @@ def next_of(plan: LinedPlan, tried: Iterable[Tried], state: Plan, number: int | 
     """What to propose of a file. Raises ExamplesFail, VersionReadsOtherwise, VersionMissingInFile, NotFound."""
     _check_examples(plan, tried)
     in_file, in_house = versions_in(plan), versions_of(state)
-    for n, (title, standing) in in_house.items():
-        stands = "ended" if n in state.ended else "published" if n in state.published else "proposed"
+    for n, (title, standing, stands) in in_house.items():
         if n not in in_file:
             raise VersionMissingInFile(f"{title} is {stands} and not in {plan.name}; add it to the file")
         if differences := changes(standing, in_file[n].says):

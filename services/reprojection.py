@@ -4,15 +4,16 @@ The recipe's stream decides; the valuation beside the live ledger shows what it 
 what an approval records, is brought to the head of the log first. Amounts are minor units.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from psycopg import sql
 
-from adapters import valuations
+from adapters import promoted, valuations
 from adapters.valuations import Valuation
+from adapters.valuing import Fact, table_of
 from domain import months
 from domain.ids import RECIPE
 from domain.message import Actor, Issued, Refused
@@ -34,11 +35,12 @@ from projections import plan_words
 from projections.facts.terms import recipe_facts
 from projections.ledger import MARGIN, PAYER_ROLE
 from services.house import House
-from services.queries import NotFound, Queries
+from services.queries import Mismatch, NotFound, Queries
 from services.reprojection_diff import EVERYTHING, Differences, Selection, snapshot, totals
 from services.reprojection_pages import Head, Report
 
 OPEN = ("proposed", "approved")
+PROMOTED = ("promoted", "undone")
 
 
 class ReprojectionNotValued(Refused):
@@ -115,7 +117,7 @@ class Reprojections:
         queries = self.house.queries()
         reached = queries.ledger_position()
         valued = {one.reprojection: one for one in self._valuations(queries) if one.standing}
-        promoted = {recipe.reprojection: recipe.position for recipe in queries.house.recipes}
+        promoted_at = _promoted_at(queries)
         rows = []
         for name, found in reprojections.items():
             stands = valued.get(name) if found.status in OPEN else None
@@ -130,7 +132,7 @@ class Reprojections:
                     stands.upto if stands else None,
                     reached - stands.upto if stands else None,
                     stands.lines if stands else None,
-                    promoted.get(name),
+                    promoted_at.get(name),
                 )
             )
         return rows
@@ -141,29 +143,59 @@ class Reprojections:
     ) -> Iterator[tuple[Report, Differences]]:
         """What it would move as of the head of the log, while the context lasts; ``limit`` rows come with reasons.
 
-        Raises NotFound, Refused, Mismatch.
+        Of one that was promoted: what its promotion posted. Raises NotFound, Refused, Mismatch.
         """
+        if self.found(reprojection).status in PROMOTED:
+            with self._difference_posted(reprojection, selection, limit) as posted:
+                yield posted
+            return
         self._keep_up(reprojection)
         queries = self.house.queries(caught_up=False)
         with snapshot(queries):
             valued = self._valued_to_its_end(queries, reprojection)  # somebody may have dropped it a moment ago
             proposed = _as_proposed(queries, self.found(reprojection).proposed, valued.upto)
-            differences = Differences(queries, reprojection, valued.reprojection_no, valued.upto, proposed, selection)
+            table = queries.table(table_of(valued.reprojection_no))
+            differences = Differences(queries, reprojection, table, valued.upto, proposed, selection)
             yield self._report(reprojection, differences, limit), differences
 
-    def _report(self, reprojection: str, differences: Differences, limit: int) -> Report:
+    @contextmanager
+    def _difference_posted(
+        self, reprojection: str, selection: Selection, limit: int
+    ) -> Iterator[tuple[Report, Differences]]:
+        """What its promotion posted, which valuing again must find. Raises Poison, NotFound, Mismatch."""
+        proposed = self.found(reprojection).proposed
+        position = _promoted_at(self.house.queries())[reprojection]
+        database = self.house.database
+        with database.connect("writer") as connection:  # the reader may make no table, not even one of its own
+            queries = Queries(database, connection)
+            with snapshot(queries):
+                otherwise = promoted.value_again(connection, database.book, _change_of(proposed), position)
+                if otherwise:
+                    raise Mismatch(
+                        f"valued again, {otherwise:,} entries of the promotion of {reprojection} at position "
+                        f"{position} are not what the journal has; run `trailbook verify`"
+                    )
+                house = _as_proposed(queries, proposed, position - 1)
+                differences = Differences(queries, reprojection, promoted.TABLE, position - 1, house, selection)
+                yield self._report(reprojection, differences, limit, position), differences
+
+    def _report(
+        self, reprojection: str, differences: Differences, limit: int, promoted_at: int | None = None
+    ) -> Report:
         proposed = self.found(reprojection).proposed
         groups, sizes = differences.groups(), differences.sizes
         most = {size.currency: -size.entries for size in sizes}
-        day = differences.queries.day_of(differences.upto)
+        as_of = promoted_at or differences.upto
+        day = differences.queries.day_of(as_of)
         return Report(
             head=Head(
                 reprojection,
                 _principal(proposed.proposed_by),
                 proposed.proposed_because,
                 tuple(recipe_words(proposed.change)),
-                differences.upto,
+                as_of,
                 str(day) if day else "no day",
+                promoted_at,
             ),
             selection=differences.selection,
             sizes=sizes,
@@ -198,8 +230,8 @@ class Reprojections:
         self._keep_up(command.reprojection)
         self.house.handle(issued)
         queries = self.house.queries()
-        promoted = {recipe.reprojection: recipe.position for recipe in queries.house.recipes}
-        return promoted[command.reprojection], _posted(queries, promoted[command.reprojection])
+        position = _promoted_at(queries)[command.reprojection]
+        return position, _posted(queries, position)
 
     def drop(self, issued: Issued) -> None:
         """Drop it, and the tables of its valuation, also where an earlier drop did not come to them. Raises Refused."""
@@ -296,8 +328,17 @@ def reaches(change: RecipeChange, house: HouseFacts) -> list[str] | None:
 
 def _as_proposed(queries: Queries, proposed: ReprojectionProposed, upto: int) -> HouseFacts:
     """The house as it would be, had it learned the change at a position."""
-    change = recipe_facts(proposed.change, proposed.recipe_no + 1, proposed.reprojection)
-    return HouseFacts.of([*queries.facts.account(HOUSE_NO, upto + 1), *((upto, fact) for fact in change)])
+    change = ((upto, fact) for fact in _change_of(proposed))
+    return HouseFacts.of([*queries.facts.account(HOUSE_NO, upto + 1), *change])
+
+
+def _change_of(proposed: ReprojectionProposed) -> Sequence[Fact]:
+    return recipe_facts(proposed.change, proposed.recipe_no + 1, proposed.reprojection)
+
+
+def _promoted_at(queries: Queries) -> dict[str, int]:
+    """The position of every promotion that the ledger has reached."""
+    return {recipe.reprojection: recipe.position for recipe in queries.house.recipes}
 
 
 def _seen(report: Report) -> Iterator[Difference]:

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 from psycopg import IsolationLevel, sql
 
-from adapters.valuing import table_of
 from domain import months, rating
 from domain.plan import CHARGE_KINDS
 from domain.rating.facts import Cell, HouseFacts
@@ -121,7 +120,8 @@ class Differences:
 
     queries: Queries
     reprojection: str
-    no: int
+    valuation: sql.Identifier
+    """The table of its differences."""
     upto: int
     proposed: HouseFacts
     """The house as it would be."""
@@ -217,7 +217,7 @@ class Differences:
             "SELECT d.kind, d.item_no, d.item_line, d.role, sum(d.amount_minor)::bigint FROM {} AS valued, {} "
             "WHERE account_no = %s AND d.book = %s AND d.month = %s AND d.cause = %s AND d.currency = %s "
             "AND d.role <> %s GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4"
-        ).format(self._table(), _LEGS)
+        ).format(self.valuation, _LEGS)
         legs = self.queries.connection.execute(
             statement, (account_no, number, month, cause, currency, PAYER_ROLE)
         ).fetchall()
@@ -284,14 +284,11 @@ class Differences:
 
     # -- the statement
 
-    def _table(self) -> sql.Identifier:
-        return self.queries.table(table_of(self.no))
-
     def _formatted(self, statement: sql.SQL, accounts: sql.SQL | None = None) -> sql.Composed:
         """A statement over this valuation, narrowed to one account by its key where one is selected."""
         selected = sql.SQL("valued.account_no = %(account_no)s" if self.selection.account else "true")
         return statement.format(
-            valuation=self._table(),
+            valuation=self.valuation,
             legs=_LEGS,
             journal=self.queries.table("journal"),
             wanted=_WANTED,

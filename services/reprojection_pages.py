@@ -37,6 +37,14 @@ class Head(NamedTuple):
     """In words, a sentence a change."""
     as_of: int
     as_of_day: str
+    promoted_at: int | None = None
+    """Of one that was promoted: where; then what is shown is what the promotion posted."""
+
+    @property
+    def standing(self) -> str:
+        """As of when, in words."""
+        words = "as of" if self.promoted_at is None else "promoted at"
+        return f"{words} position {self.as_of} ({self.as_of_day})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,33 +91,83 @@ def signed(amount_minor: int, currency: str) -> str:
 # -- what it comes to, in sentences
 
 
-def in_all(total: Total, size: Size, agents: Iterable[PayeeTotal]) -> Iterator[str]:
+class Words(NamedTuple):
+    """How a difference is told: as what would be, or as what was posted."""
+
+    change: str
+    gain: str
+    lose: str
+    owe: str
+    no_gain: str
+    no_loss: str
+    paid: str
+    balance: str
+    next: str
+    old: str
+    new: str
+    about: str
+
+
+WOULD_BE = Words(
+    change="would change",
+    gain="would gain",
+    lose="would lose",
+    owe="would owe",
+    no_gain="no agent would gain anything",
+    no_loss="no agent would lose anything",
+    paid="nothing that was paid moves, the next payouts carry it",
+    balance="owed now",
+    next="next payout",
+    old="As it is",
+    new="As it would be",
+    about="Who would gain and who would lose, and why, before it counts.",
+)
+WAS_POSTED = Words(
+    change="changed",
+    gain="gained",
+    lose="lost",
+    owe="owed",
+    no_gain="no agent gained anything",
+    no_loss="no agent lost anything",
+    paid="nothing that was paid moved, the payouts after it carry it",
+    balance="owed before",
+    next="owed after",
+    old="As it was",
+    new="As it became",
+    about="Who gained and who lost, and why: what the promotion posted.",
+)
+
+
+def words(head: Head) -> Words:
+    return WOULD_BE if head.promoted_at is None else WAS_POSTED
+
+
+def in_all(total: Total, size: Size, agents: Iterable[PayeeTotal], say: Words = WOULD_BE) -> Iterator[str]:
     """What a person should know first of a currency."""
     concerned = list(agents)
     currency = total.currency
     gaining = [agent for agent in concerned if agent.amount_minor > 0]
     losing = [agent for agent in concerned if agent.amount_minor < 0]
     yield (
-        f"{counted(size.accounts, 'account')} with {counted(size.cells, 'cell')} would change, by "
+        f"{counted(size.accounts, 'account')} with {counted(size.cells, 'cell')} {say.change}, by "
         f"{size.entries:,} {'entry' if size.entries == 1 else 'entries'} in {currency}"
     )
     gain, loss = sum(a.amount_minor for a in gaining), sum(a.amount_minor for a in losing)
-    yield _together(gaining, "gain", gain, currency)
-    yield _together(losing, "lose", -loss, currency)
-    house = f"the house's margin would change by {signed(total.house_minor, currency)} {currency}"
+    yield _together(gaining, say.gain, gain, currency) if gaining else say.no_gain
+    yield _together(losing, say.lose, -loss, currency) if losing else say.no_loss
+    house = f"the house's margin {say.change} by {signed(total.house_minor, currency)} {currency}"
     if total.suspense_minor:
         house += f", and suspense by {signed(total.suspense_minor, currency)} {currency}"
     yield house
     if total.paid_minor or any(agent.paid_minor for agent in concerned):
         yield (
-            f"{signed(total.paid_minor, currency)} {currency} of agents' is on items that were paid already: nothing "
-            "that was paid moves, the next payouts carry it"
+            f"{signed(total.paid_minor, currency)} {currency} of agents' is on items that were paid already: {say.paid}"
         )
     below = sorted((a for a in concerned if (a.next_minor or 0) < 0), key=lambda a: (a.next_minor or 0, a.payee))
     if below:
         named = ", ".join(f"{a.payee} at {show(a.next_minor or 0, currency)}" for a in below[:5])
         more = f" and {len(below) - 5} more" if len(below) > 5 else ""
-        yield f"{counted(len(below), 'agent')} would owe the house: {named}{more}"
+        yield f"{counted(len(below), 'agent')} {say.owe} the house: {named}{more}"
 
 
 def ends(payees: list[PayeeTotal], most: int) -> list[PayeeTotal]:
@@ -123,9 +181,7 @@ def ends(payees: list[PayeeTotal], most: int) -> list[PayeeTotal]:
 
 
 def _together(agents: list[PayeeTotal], verb: str, amount_minor: int, currency: str) -> str:
-    if not agents:
-        return f"no agent would {verb} anything"
-    return f"{counted(len(agents), 'agent')} would {verb} {show(amount_minor, currency)} {currency} in all"
+    return f"{counted(len(agents), 'agent')} {verb} {show(amount_minor, currency)} {currency} in all"
 
 
 # -- CSV and JSON
@@ -184,7 +240,8 @@ def with_parts(largest: Iterable[tuple[Row, list[Part]]]) -> Iterator[dict[str, 
 
 def as_table(report: Report) -> None:
     head = report.head
-    render.say(f"Reprojection {head.reprojection}, as of position {head.as_of} ({head.as_of_day}): {head.because}")
+    say = words(head)
+    render.say(f"Reprojection {head.reprojection}, {head.standing}: {head.because}")
     for sentence in head.recipe:
         render.say(f"  {sentence}")
     if report.selected:
@@ -192,9 +249,9 @@ def as_table(report: Report) -> None:
     for total in report.overall:
         currency = total.currency
         (size,) = report.of(currency, report.sizes)
-        for sentence in in_all(total, size, report.agents(currency)):
+        for sentence in in_all(total, size, report.agents(currency), say):
             render.say(f"  {sentence}")
-        render.console.print(_payees_table(report.of(currency, report.payees), currency))
+        render.console.print(_payees_table(report.of(currency, report.payees), currency, say))
         render.console.print(_totals_table("by cause", "cause", report.of(currency, report.causes)))
         render.console.print(_totals_table("by service month", "month", report.of(currency, report.months)))
         if rows := report.rows(currency):
@@ -203,8 +260,8 @@ def as_table(report: Report) -> None:
         render.say("All differences sum to zero: what agents gain the house gives, and vendors pay what they paid.")
 
 
-def _payees_table(payees: list[PayeeTotal], currency: str) -> Table:
-    table = _table("by payee", "payee", "difference", "of it paid already", "owed now", f"next payout, {currency}")
+def _payees_table(payees: list[PayeeTotal], currency: str, say: Words) -> Table:
+    table = _table("by payee", "payee", "difference", "of it paid already", say.balance, f"{say.next}, {currency}")
     for payee in ends(payees, IN_TERMINAL):
         amounts = [_figure(payee.amount_minor, currency)]
         if payee.balance_minor is not None:
@@ -227,10 +284,14 @@ def _totals_table(title: str, heading: str, totals: list[Total]) -> Table:
 
 def _table(title: str, first: str, *figures: str) -> Table:
     table = Table(title=title, title_justify="left", show_edge=False, pad_edge=False)
-    table.add_column(first, no_wrap=True)
+    table.add_column(first, overflow="fold")
     for heading in figures:
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", min_width=_widest(heading))
     return table
+
+
+def _widest(heading: str) -> int:
+    return max(map(len, heading.split()))
 
 
 def _figure(amount_minor: int, currency: str) -> Text:
@@ -277,6 +338,7 @@ def as_html(report: Report) -> str:
             money=show,
             signed=signed,
             in_all=in_all,
+            say=words(report.head),
             shown=lambda payees: ends(payees, ON_PAGE),
             bars=_bars,
             months_plot=_months_plot,

@@ -368,3 +368,15 @@ def test_a_real_plan_with_one_value_exchanged_is_taken_or_refused_in_sentences(d
         here = here[key]
     here[key] = data.draw(nonsense)
     taken_or_refused(yaml.safe_dump(whole, allow_unicode=True).encode("utf-8", "surrogatepass"))
+
+
+def test_too_many_of_something_says_how_many_there_may_be(tmp_path: Path) -> None:
+    versions = "".join(f"  - {{version: {n}}}\n" for n in range(1, 202))
+    assert faults(tmp_path, f"plan: x\nversions:\n{versions}{EXAMPLES}") == [
+        "line 2: field versions has 201 entries; write at most 200"
+    ]
+
+
+def test_a_version_with_nothing_but_its_number_is_written_as_the_others(tmp_path: Path) -> None:
+    plan = read(tmp_path, "plan: x\nversions:\n  - {version: 1, because: so}\n" + EXAMPLES).file
+    assert as_yaml("x", [plan.versions[0].proposal("x")]) == ("plan: x\n\nversions:\n  - version: 1\n    because: so\n")

@@ -142,7 +142,9 @@ def test_a_plan_goes_from_its_file_into_the_house_version_by_version(trailbook: 
     ]
     assert "less, for category voice: 60%" in trailbook.fine("plan", "compare", "standard@1", "standard@2").out
     assert "nothing changes" in trailbook.fine("plan", "compare", "standard", path).out
-    assert trailbook.fine("plan", "show", "standard").out.count("version ") == 2
+    shown = trailbook.fine("plan", "show", "standard").out
+    assert "version 1 of plan standard, published\n" in shown
+    assert "version 2 of plan standard, proposed\n" in shown
     begun = trailbook.fine("plan", "show", "standard", "--yaml").out
     assert begun.startswith("plan: standard\n\nversions:\n  - version: 1\n    because: the agreement that every new")
     (tmp_path / "begun.yaml").write_text(begun)

@@ -105,9 +105,17 @@ def test_a_proposal_is_valued_and_says_who_gains_and_who_loses(trailbook: Told) 
     assert "1 agent would owe the house: agent:delta at -200.00" in said
     assert "1 agent would lose 20.00 EUR in all" in said
 
+    assert said.endswith("then somebody else than house/ann approves it with `trailbook reproject approve cut`")
+
     again = trailbook.fine(*PROPOSE).told
     assert "3 accounts with 5 cells would change" in again
     assert "8 lines" in trailbook.fine("reproject", "propose", "cut").told, "given alone it goes on with what is there"
+
+
+def test_a_proposal_without_a_reason_is_told_which_option_is_missing(proposed: Told) -> None:
+    assert proposed.wrong(2, "reproject", "propose", "bare", "--plan", "standard@2") == (
+        "propose_reprojection: --because is missing; add it"
+    )
 
 
 def test_a_valuation_moves_nothing(trailbook: Told) -> None:
@@ -218,7 +226,7 @@ class Page(HTMLParser):
 
 def test_the_page_is_one_file_with_plots_and_the_same_bytes_again(proposed: Told, tmp_path: Path) -> None:
     first, again = tmp_path / "cut.html", tmp_path / "again.html"
-    assert f"{first} is the difference of cut as of position" in proposed.fine(
+    assert f"{first} is the difference of cut, as of position" in proposed.fine(
         "reproject", "diff", "cut", "--html", first
     ).out.replace("\n", "")
     proposed.fine("reproject", "diff", "cut", "--html", again)
@@ -279,7 +287,6 @@ def test_another_person_approves_what_the_valuation_shows_and_the_ledger_posts_j
     trailbook.fine("verify")
     (row,) = trailbook.fine("reproject", "list", "--json").data
     assert (row["status"], row["approved_by"], row["promoted_at"]) == ("promoted", "house/bob", promoted["position"])
-    assert "[ReprojectionOver]" in trailbook.wrong(1, "reproject", "diff", "cut")
 
 
 def names_of(trailbook: Told) -> dict[int, str]:
@@ -345,6 +352,56 @@ def test_another_rating_release_moves_what_rounding_moves_and_says_so(trailbook:
     trailbook.fine("reproject", "approve", "cut", "--by", "bob")
     trailbook.fine("reproject", "promote", "cut", "--by", "ann")
     trailbook.fine("verify")
+
+
+# -- what an auditor sees afterwards
+
+
+def test_a_promoted_reprojection_shows_for_ever_what_its_promotion_posted(trailbook: Told, tmp_path: Path) -> None:
+    trailbook.fine(*PROPOSE)
+    trailbook.fine("reproject", "approve", "cut", "--by", "bob")
+    seen = trailbook.differences()
+    position = trailbook.fine("reproject", "promote", "cut", "--by", "ann", "--json").data["position"]
+
+    promoted = trailbook.fine("reproject", "diff", "cut", "--json").data
+    undo = ("reproject", "undo", "cut", "--as", "cut-back", "--because", "Lumen relented", "--by", "bob")
+    trailbook.fine(*undo)
+    trailbook.fine("reproject", "approve", "cut-back", "--by", "ann")
+    trailbook.fine("reproject", "promote", "cut-back", "--by", "bob")
+    trailbook.fine("rebuild")
+
+    assert promoted["rows"] == seen
+    assert (promoted["as_of"], promoted["promoted_at"]) == (position, position)
+    assert trailbook.fine("reproject", "diff", "cut", "--json").data == promoted, "undone, and built again"
+    back = trailbook.fine("reproject", "diff", "cut-back", "--json").data
+    assert by_payee_and_month(back["rows"]) == {key: -amount for key, amount in MOVES.items()}
+    said = trailbook.fine("reproject", "diff", "cut", "--payee", "delta").told
+    assert f"Reprojection cut, promoted at position {position} (2026-04-20): Lumen pays <less>" in said
+    assert "1 agent lost 200.00 USD in all" in said
+    assert "80% of commission received" in said, "the old reason"
+    assert "owed before" in said
+    assert " would " not in said
+    trailbook.fine("reproject", "diff", "cut", "--html", tmp_path / "cut.html")
+    page = " ".join(Page((tmp_path / "cut.html").read_text()).words)
+    assert "what the promotion posted" in page
+    assert " would " not in page
+    rows = list(csv.DictReader(io.StringIO(trailbook.fine("reproject", "diff", "cut", "--csv").out)))
+    assert len(rows) == len(seen)
+
+
+def test_a_journal_that_is_not_what_valuing_again_gives_is_not_shown(trailbook: Told) -> None:
+    trailbook.fine(*PROPOSE)
+    trailbook.fine("reproject", "approve", "cut", "--by", "bob")
+    position = trailbook.fine("reproject", "promote", "cut", "--by", "ann", "--json").data["position"]
+    with trailbook.database.connect("projector") as connection:
+        statement = sql.SQL("UPDATE {} SET amount_minor = amount_minor * 2 WHERE position = %s")
+        connection.execute(statement.format(sql.Identifier(trailbook.database.book, "journal")), (position,))
+
+    sentence = trailbook.wrong(1, "reproject", "diff", "cut")
+
+    assert sentence.endswith(
+        f"entries of the promotion of cut at position {position} are not what the journal has; run `trailbook verify`"
+    )
 
 
 # -- where it stands, and what is refused

@@ -120,6 +120,9 @@ def holds(database: Database, rules: tuple[Rule, ...]) -> list[Row]:
             numbers = {row.payee: differences._book(row.payee) for row in rows}
         house.handle(Issued("a", BOB, ApproveReprojection(reprojection="other")))
         position, _ = reprojections.promote(Issued("m", ANN, PromoteReprojection(reprojection="other")))
+        with reprojections.difference("other", limit=10_000) as (posted, differences):
+            assert list(differences.rows()) == rows, "an auditor sees what the approver saw"
+            assert [row for row, _ in posted.largest] == [row for row, _ in report.largest]
     expected: dict[Any, int] = {}
     for row in rows:
         key = (row.account, row.service_month, numbers[row.payee])
