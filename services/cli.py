@@ -619,6 +619,8 @@ def main() -> None:
         render.fault(str(failure))
         sys.exit(1)
     except OSError as error:
-        render.fault(f"cannot be written or read: {error.strerror or error}; what is recorded stays, make room and ask again")
+        render.fault(
+            f"the output cannot be written: {error.strerror or error}; what is recorded stays, make room and ask again"
+        )
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left to be written would fail once more
         sys.exit(1)

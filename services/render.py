@@ -6,6 +6,7 @@ from typing import Any, Literal
 import orjson
 from rich import box
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -15,12 +16,21 @@ from domain.words import counted
 from services.queries import Balance, Explained
 
 console = Console(highlight=False)
+WIDEST = 1_000
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def say(*sentences: object) -> None:
     """Sentences, whole: brackets in them are brackets, and no line is broken where a program reads along."""
     console.print(*sentences, markup=False, soft_wrap=True)
+
+
+def whole_table(table: Table) -> None:
+    """A table, wider than the terminal where that is too narrow: no figure is ever cut."""
+    least = Measurement.get(console, console.options.update(max_width=WIDEST), table).minimum
+    if least > console.width:
+        table.width = least
+    console.print(table, crop=False)
 
 
 def fault(sentence: str) -> None:

@@ -251,11 +251,11 @@ def as_table(report: Report) -> None:
         (size,) = report.of(currency, report.sizes)
         for sentence in in_all(total, size, report.agents(currency), say):
             render.say(f"  {sentence}")
-        render.console.print(_payees_table(report.of(currency, report.payees), currency, say))
-        render.console.print(_totals_table("by cause", "cause", report.of(currency, report.causes)))
-        render.console.print(_totals_table("by service month", "month", report.of(currency, report.months)))
+        render.whole_table(_payees_table(report.of(currency, report.payees), currency, say))
+        render.whole_table(_totals_table("by cause", "cause", report.of(currency, report.causes)))
+        render.whole_table(_totals_table("by service month", "month", report.of(currency, report.months)))
         if rows := report.rows(currency):
-            render.console.print(_rows_table(rows, currency))
+            render.whole_table(_rows_table(rows, currency))
     if report.overall:
         render.say("All differences sum to zero: what agents gain the house gives, and vendors pay what they paid.")
 
@@ -286,12 +286,8 @@ def _table(title: str, first: str, *figures: str) -> Table:
     table = Table(title=title, title_justify="left", show_edge=False, pad_edge=False)
     table.add_column(first, overflow="fold")
     for heading in figures:
-        table.add_column(heading, justify="right", min_width=_widest(heading))
+        table.add_column(heading, justify="right")
     return table
-
-
-def _widest(heading: str) -> int:
-    return max(map(len, heading.split()))
 
 
 def _figure(amount_minor: int, currency: str) -> Text:

@@ -7,6 +7,8 @@ months from February on. Delta earned nothing since February, so that it would o
 import csv
 import io
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -20,7 +22,7 @@ from domain import months
 from projections.ledger import PAYER_ROLE
 from tests.database import fresh_house
 from tests.system.books import SCENARIOS
-from tests.system.program import Program
+from tests.system.program import PROGRAM, TOP, Program
 
 STORY = SCENARIOS / "rule_change.yaml"
 PROPOSE = ("reproject", "propose", "cut", "--plan", "standard@2", "--because", "Lumen pays <less>", "--by", "ann")
@@ -354,6 +356,31 @@ def test_another_rating_release_moves_what_rounding_moves_and_says_so(trailbook:
     trailbook.fine("verify")
 
 
+@pytest.mark.parametrize("format_", ["--csv", "--json", "--limit=0"])
+def test_output_that_finds_no_room_ends_in_one_sentence(proposed: Told, format_: str) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", PROGRAM, "reproject", "diff", "cut", format_],
+            env=proposed.whole_environment(),
+            cwd=TOP,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            check=False,
+        )
+    assert (done.returncode, done.stderr.splitlines()) == (
+        1,
+        ["the output cannot be written: No space left on device; what is recorded stays, make room and ask again"],
+    )
+
+
+def test_no_figure_is_cut_in_a_narrow_terminal(proposed: Told) -> None:
+    narrow = Told({**proposed.environment, "COLUMNS": "30"})
+    said = narrow.fine("reproject", "diff", "cut").out
+    assert "…" not in said
+    assert re.search(r"agent:delta.*-200.00 .*-200.00", said)
+
+
 # -- what an auditor sees afterwards
 
 
@@ -513,7 +540,10 @@ def test_what_cannot_be_is_refused_in_one_sentence(proposed: Told) -> None:
     )
     assert "there is no account nowhere" in wrong(2, "diff", "cut", "--account", "nowhere")
     assert "one of --json, --csv and --html" in wrong(2, "diff", "cut", "--json", "--csv")
-    assert wrong(2, "diff", "cut", "--html", "/nowhere/x.html") == "--html /nowhere/x.html: No such file or directory"
+    assert wrong(2, "diff", "cut", "--html", "/nowhere/x.html") == (
+        "--html /nowhere/x.html cannot be written: No such file or directory; name another file"
+    )
+    assert wrong(2, "diff", "cut", "--html", "") == "--html names no file; write it like --html difference.html"
 
 
 def test_what_is_not_valued_to_its_end_shows_nothing(trailbook: Told) -> None:
