@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 
 from domain.agent_of_record import DesignateAgentOfRecord, Weighted
 from domain.contract import DisconnectService
-from domain.plan import Flat
+from domain.plan import Flat, ProposePlanVersion
 from domain.rating import RELEASES
 from domain.rating.facts import Cell
 from domain.rating.reasons import reason
 from domain.rating.release_1 import Item
+from domain.recipe import ApproveReprojection, PlanVersionRef, PromoteReprojection, ProposeReprojection
 from tests.projections.test_ledger import (
     CONTRACT,
     Asked,
@@ -32,7 +33,7 @@ from tests.projections.test_ledger import (
     team_percent,
     told,
 )
-from tests.spec import Step, Steps, account, agent, designated, letter, plan, said
+from tests.spec import BOB, Step, Steps, account, agent, designated, letter, plan, said
 
 ALL = plan("seller", rules=(rule(of_commission("1")),), overrides=())
 """Everything that is received is paid."""
@@ -145,6 +146,27 @@ def test_given_one_of_three_is_paid_by_another_rule_then_only_the_others_divide_
 def test_given_plans_of_their_own_with_the_same_rate_then_each_is_rounded_alone() -> None:
     other = plan("other", rules=(rule(of_commission("1")),), overrides=())
     asked = line_of(101, people(ALL), other, agent("ridge", plan="other"), account(), designated("harbor", "ridge"))
+
+    assert shares(asked, 2) == shares(asked, 1) == {"harbor": 51, "ridge": 51, "house": -1}
+
+
+def test_given_versions_of_two_plans_that_one_promotion_brought_then_each_is_rounded_alone() -> None:
+    """Took the fault that versions were told apart by their position, which these two share."""
+    rules = (rule(of_commission("1")),)
+    other = plan("other", rules=rules, overrides=())
+    second = [PlanVersionRef(plan=name, plan_version=2) for name in ("seller", "other")]
+    asked = line_of(
+        101,
+        people(ALL),
+        other,
+        agent("ridge", plan="other"),
+        account(),
+        designated("harbor", "ridge"),
+        *(ProposePlanVersion(plan=ref.plan, plan_version=2, rules=rules) for ref in second),
+        ProposeReprojection(reprojection="r-1", plan_versions=tuple(second), proposed_because="a new season"),
+        said(ApproveReprojection(reprojection="r-1"), by=BOB),
+        PromoteReprojection(reprojection="r-1"),
+    )
 
     assert shares(asked, 2) == shares(asked, 1) == {"harbor": 51, "ridge": 51, "house": -1}
 

@@ -6,8 +6,9 @@ from fractions import Fraction
 from domain.money import divide, half_away
 from domain.rating.release_1.shares import HOUSE_ROLE, ROLES_PER_SPLIT, WHOLE, Item, Share, Step
 
-SamePay = tuple[int, str, str, Fraction]
-"""Plan version and rule, the base, and the part of it that the whole weight would be paid."""
+SamePay = tuple[str, int, str, str, Fraction]
+"""Plan, its version and rule, the base, and the part of it that the whole weight would be paid. A version goes by its
+number, not by its position: a promotion brings versions of several plans at one."""
 
 
 def divided(item: Item) -> Item:
@@ -32,7 +33,8 @@ def _paid_alike(shares: Iterable[Share]) -> list[list[Share]]:
         if coefficient is None or share.role % ROLES_PER_SPLIT or coefficient.base == "flat":
             continue
         of_whole = Fraction(coefficient.numerator, coefficient.denominator) / _weight(share)
-        key = (coefficient.why.plan_position, coefficient.why.rule, coefficient.base, of_whole)
+        why = coefficient.why
+        key = (why.plan, why.plan_version, why.rule, coefficient.base, of_whole)
         alike.setdefault(key, []).append(share)
     return [same for same in alike.values() if len(same) > 1]
 
