@@ -284,30 +284,15 @@ def _promoted(recipe: Recipe, event: RecipePromoted) -> Recipe:
 
 def decide(recipe: Recipe, command: RecipeCommand, context: Context) -> list[RecipeEvent]:
     effective_on = command.effective_on or context.today
-    name = f"reprojection {command.reprojection}"
-    if isinstance(command, ProposeReprojection | UndoReprojection):
-        if command.reprojection in recipe.reprojections:
-            raise ReprojectionAlreadyProposed(f"{name} is proposed already; give the next one its own id")
-        undo = isinstance(command, UndoReprojection)
-        return [
-            ReprojectionProposed(
-                reprojection=command.reprojection,
-                recipe_no=recipe.recipe_no,
-                change=_reverse(recipe, command) if undo else _change(recipe, command, context),  # type: ignore[arg-type]
-                undoes=command.undoes if isinstance(command, UndoReprojection) else None,
-                proposed_because=command.proposed_because,
-                proposed_by=context.actor,
-                effective_on=effective_on,
-            )
-        ]
-    found = _open(recipe, command.reprojection)
     match command:
+        case ProposeReprojection():
+            _require_new(recipe, command.reprojection)
+            return [_proposed(recipe, command, _change(recipe, command, context), context)]
+        case UndoReprojection():
+            _require_new(recipe, command.reprojection)
+            return [_proposed(recipe, command, _reverse(recipe, command), context, undoes=command.undoes)]
         case ApproveReprojection():
-            if found.status == "approved":
-                raise ReprojectionAlreadyApproved(f"{name} is approved already")
-            context.require_second_person(found.proposed.proposed_by, name)
-            for body in found.proposed.change.plan_versions:
-                context.require_second_person(body.proposed_by, str(_ref(body)))
+            _approvable(recipe, command.reprojection, context)
             return [
                 ReprojectionApproved(
                     reprojection=command.reprojection,
@@ -318,9 +303,10 @@ def decide(recipe: Recipe, command: RecipeCommand, context: Context) -> list[Rec
                 )
             ]
         case DropReprojection():
+            _open(recipe, command.reprojection)
             return [ReprojectionDropped(reprojection=command.reprojection, effective_on=effective_on)]
         case PromoteReprojection():
-            return [_promote(recipe, found, command, context)]
+            return [_promote(recipe, command, context)]
         case _:
             assert_never(command)
 
@@ -366,6 +352,39 @@ def _open(recipe: Recipe, reprojection: str) -> Reprojection:
     if found.status in ("promoted", "undone", "dropped"):
         raise ReprojectionOver(f"reprojection {reprojection} is {found.status} already")
     return found
+
+
+def _require_new(recipe: Recipe, reprojection: str) -> None:
+    if reprojection in recipe.reprojections:
+        raise ReprojectionAlreadyProposed(
+            f"reprojection {reprojection} is proposed already; give the next one its own id"
+        )
+
+
+def _require_live(recipe: Recipe, found: Reprojection) -> None:
+    if found.proposed.recipe_no != recipe.recipe_no:
+        raise RecipeHasMoved(
+            f"reprojection {found.proposed.reprojection} was proposed before the last promotion, for another recipe "
+            "than is live now; drop it and propose it again under a new id"
+        )
+
+
+def _proposed(
+    recipe: Recipe,
+    command: ProposeReprojection | UndoReprojection,
+    change: RecipeChange,
+    context: Context,
+    undoes: str | None = None,
+) -> ReprojectionProposed:
+    return ReprojectionProposed(
+        reprojection=command.reprojection,
+        recipe_no=recipe.recipe_no,
+        change=change,
+        undoes=undoes,
+        proposed_because=command.proposed_because,
+        proposed_by=context.actor,
+        effective_on=command.effective_on or context.today,
+    )
 
 
 def _change(recipe: Recipe, command: ProposeReprojection, context: Context) -> RecipeChange:
@@ -420,16 +439,24 @@ def _reverse(recipe: Recipe, command: UndoReprojection) -> RecipeChange:
     )
 
 
-def _promote(recipe: Recipe, found: Reprojection, command: PromoteReprojection, context: Context) -> RecipePromoted:
+def _approvable(recipe: Recipe, reprojection: str, context: Context) -> None:
+    found = _open(recipe, reprojection)
+    name = f"reprojection {reprojection}"
+    if found.status == "approved":
+        raise ReprojectionAlreadyApproved(f"{name} is approved already")
+    _require_live(recipe, found)
+    context.require_second_person(found.proposed.proposed_by, name)
+    for body in found.proposed.change.plan_versions:
+        context.require_second_person(body.proposed_by, str(_ref(body)))
+
+
+def _promote(recipe: Recipe, command: PromoteReprojection, context: Context) -> RecipePromoted:
+    found = _open(recipe, command.reprojection)
     if found.approved_by is None:
         raise ReprojectionNotApproved(
             f"reprojection {command.reprojection} is not approved; let a second person approve it"
         )
-    if found.proposed.recipe_no != recipe.recipe_no:
-        raise RecipeHasMoved(
-            f"reprojection {command.reprojection} was proposed before the last promotion, for another recipe than is "
-            "live now; drop it and propose it again under a new id"
-        )
+    _require_live(recipe, found)
     return RecipePromoted(
         reprojection=command.reprojection,
         recipe_no=recipe.recipe_no + 1,

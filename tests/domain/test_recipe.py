@@ -251,14 +251,24 @@ def test_a_version_that_is_no_longer_what_was_approved_is_not_promoted(meanwhile
     assert wrong in str(outcome.refusal)
 
 
+RIVAL = (
+    ProposePlanVersion(plan="other", plan_version=1),
+    proposal("r-2", PlanVersionRef(plan="other", plan_version=1)),
+    said(ApproveReprojection(reprojection="r-2"), by=BOB),
+    PromoteReprojection(reprojection="r-2"),
+)
+
+
 def test_after_another_promotion_it_would_change_another_recipe_than_was_approved() -> None:
-    rival = (
-        ProposePlanVersion(plan="other", plan_version=1),
-        proposal("r-2", PlanVersionRef(plan="other", plan_version=1)),
-        said(ApproveReprojection(reprojection="r-2"), by=BOB),
-        PromoteReprojection(reprojection="r-2"),
+    given(APPROVED, RIVAL).when(PromoteReprojection(reprojection="r-1")).then_refused(RecipeHasMoved)
+
+
+def test_after_another_promotion_nobody_approves_what_could_not_be_promoted() -> None:
+    given(PROPOSED, RIVAL).when(ApproveReprojection(reprojection="r-1"), by=BOB).then_refused(
+        RecipeHasMoved,
+        "reprojection r-1 was proposed before the last promotion, for another recipe than is live now; drop it and "
+        "propose it again under a new id",
     )
-    given(APPROVED, rival).when(PromoteReprojection(reprojection="r-1")).then_refused(RecipeHasMoved)
 
 
 # -- undoing
