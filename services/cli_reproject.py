@@ -117,7 +117,7 @@ def _propose(reprojection: str, command: Command | None, by: str, workers: int |
                     f"reprojection {reprojection} is proposed already, by somebody else or otherwise; "
                     f"`trailbook reproject propose {reprojection}` alone goes on with it"
                 ) from None
-        with _bar(reprojections) as report:
+        with bar_of_lines() as report:
             began = time.monotonic()
             position = reprojections.value(reprojection, workers, report)
             seconds = time.monotonic() - began
@@ -156,7 +156,7 @@ class _Speed(ProgressColumn):
 
 
 @contextmanager
-def _bar(reprojections: Reprojections) -> Iterator[Callable[[int, int], None]]:
+def bar_of_lines() -> Iterator[Callable[[int, int], None]]:
     """A bar of lines for a person who waits: how many, how fast, how long still."""
     if not render.errors.is_terminal:
         yield lambda done, total: None
@@ -170,10 +170,8 @@ def _bar(reprojections: Reprojections) -> Iterator[Callable[[int, int], None]]:
         console=render.errors,
         transient=True,
     ) as bar:
-        lines = reprojections.lines()
-        task = bar.add_task("valuing", total=lines)
-        # ranges of accounts are measured in facts, of which nearly all are lines
-        yield lambda done, total: bar.update(task, completed=lines * done // max(total, 1))
+        task = bar.add_task("valuing", total=0, visible=False)
+        yield lambda done, total: bar.update(task, completed=done, total=total, visible=True)
 
 
 def _sums(report: Report) -> dict[str, Any]:

@@ -95,13 +95,6 @@ class Reprojections:
         self.house.projectors.catch_up()
         return valuations.value(self.house.database, reprojection, workers, progress)
 
-    def lines(self) -> int:
-        """How many statement lines the book has."""
-        queries = self.house.queries()
-        statement = sql.SQL("SELECT count(*) FROM {} WHERE starts_with(body, '[\"line\"')")
-        row = queries.connection.execute(statement.format(queries.table("facts"))).fetchone()
-        return row[0] if row else 0
-
     # -- looking
 
     def listed(self) -> list[Standing]:

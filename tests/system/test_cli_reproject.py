@@ -16,10 +16,13 @@ from typing import Any, LiteralString
 
 import pytest
 from psycopg import sql
+from rich.console import Console
 
 from adapters.database import Database
 from domain import months
 from projections.ledger import PAYER_ROLE
+from services import render
+from services.cli_reproject import bar_of_lines
 from tests.database import fresh_house
 from tests.system.books import SCENARIOS
 from tests.system.program import PROGRAM, TOP, Program
@@ -126,6 +129,17 @@ def test_a_valuation_moves_nothing(trailbook: Told) -> None:
     trailbook.fine("reproject", "diff", "cut")
     assert trailbook.fine("ledger", "balances").out.splitlines()[1:] == before.splitlines()[1:]
     trailbook.fine("verify")
+
+
+def test_a_bar_says_how_many_lines_are_valued_how_fast_and_how_long_still(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Took the fault that lines were called so many of how many facts there are."""
+    shown = io.StringIO()
+    monkeypatch.setattr(render, "errors", Console(file=shown, force_terminal=True, no_color=True, width=100))
+    with bar_of_lines() as report:
+        report(0, 3_000)
+        report(1_000, 3_000)
+        report(2_000, 3_000)
+    assert re.search(r"2,000 of 3,000 lines [1-9][0-9,]* lines/s 0:00:0", shown.getvalue())
 
 
 def test_each_difference_has_its_payee_account_month_and_cause(proposed: Told) -> None:
