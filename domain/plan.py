@@ -1,8 +1,9 @@
 """A plan: the commission rules the house pays by, as data, in versions.
 
     (none) ── PlanVersionProposed ──▶ proposed ── PlanVersionPublished ──▶ published   (a second person publishes)
-                                         └── PlanVersionPromoted ──▶ published ── PlanVersionEnded ──▶ ended
-                                         (by the promotion of a reprojection; ended by the promotion that undoes it)
+                                         ├── PlanVersionPromoted ──▶ published ── PlanVersionEnded ──▶ ended
+                                         │   (by the promotion of a reprojection; ended by the promotion that undoes it)
+                                         └── PlanVersionWithdrawn ──▶ (none)
 
 Units: rates are exact factors of one; ``amount_minor`` in minor units of its currency. A version says whom it
 applies to; of those that apply to an item the one with the latest ``from`` pays, and of these the highest number. Of

@@ -449,7 +449,7 @@ def post_account(
     """
     account = LedgerAccount(AccountFacts(account_no), fresh=True)
     learn = account.facts.learn
-    for position, group in groupby(_with_changes(account_no, facts, house, changes_of), POSITION):
+    for position, group in groupby(_with_changes(account_no, facts, changes_of), POSITION):
         touched: set[Cell] = set()
         only_lines = True
         for _, own, fact in group:
@@ -470,9 +470,7 @@ _Merged = tuple[int, bool, Sequence[Any]]
 POSITION = itemgetter(0)
 
 
-def _with_changes(
-    account_no: int, facts: Sequence[tuple[int, Sequence[Any]]], house: HouseFacts, changes_of: Changes
-) -> list[_Merged]:
+def _with_changes(account_no: int, facts: Sequence[tuple[int, Sequence[Any]]], changes_of: Changes) -> list[_Merged]:
     """The account's own facts and the changes in the house that can touch it, in order of position."""
     merged: list[_Merged] = [(position, True, fact) for position, fact in facts]
     if account_no > 0:

@@ -89,10 +89,6 @@ class Total(NamedTuple):
     suspense_minor: int
     paid_minor: int
 
-    @property
-    def agents_minor(self) -> int:
-        return self.gained_minor + self.lost_minor
-
 
 class Size(NamedTuple):
     """How much differs in one currency, everything counted."""

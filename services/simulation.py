@@ -339,7 +339,7 @@ class Simulation:
                     "number": account.account,
                     "amount_minor": amount,
                     "currency": currency,
-                    "why": _suspended_because(account, self.book.ledger.house, position, amount),
+                    "why": _suspended_because(account, self.book.ledger.house, position),
                 }
             )
         return rows
@@ -398,7 +398,7 @@ def _both_sides(row: Mapping[str, Any]) -> Iterable[tuple[str, int]]:
         yield release_1.HOUSE, -row["amount_minor"]
 
 
-def _suspended_because(account: AccountFacts, house: HouseFacts, position: int, amount_minor: int) -> str:
+def _suspended_because(account: AccountFacts, house: HouseFacts, position: int) -> str:
     """What lines that went into suspense wait for; ``placed`` where they left it."""
     if account.account_no > 0:
         return waiting_because(account, house, position) or "waits no more"

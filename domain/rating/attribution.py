@@ -2,12 +2,10 @@
 latest position. Commission may stay with the former agent until the contract renews.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import date
 
 from domain.rating.facts import AccountFacts, Designation, HouseFacts, Service
-
-RenewalAfter = Callable[[date], date | None]
 
 
 def nobody_here_is_paid(account: AccountFacts, house: HouseFacts, vendor: str, month: int, known: int) -> str:

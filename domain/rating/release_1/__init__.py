@@ -20,7 +20,6 @@ from domain.rating.release_1.items import (
 from domain.rating.release_1.shares import (
     HOUSE,
     HOUSE_ROLE,
-    RELEASE,
     SUSPENSE,
     SUSPENSE_ROLE,
     Item,
@@ -35,7 +34,6 @@ from domain.rating.release_1.terms import terms
 __all__ = [
     "HOUSE",
     "HOUSE_ROLE",
-    "RELEASE",
     "SUSPENSE",
     "SUSPENSE_ROLE",
     "Item",

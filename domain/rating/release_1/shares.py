@@ -10,8 +10,6 @@ from domain import months
 from domain.plan import AppliesTo
 from domain.rating.facts import Designation, Term
 
-RELEASE = "1"
-
 HOUSE, SUSPENSE = "house", "suspense"
 ROLES_PER_SPLIT = 32
 HOUSE_ROLE, SUSPENSE_ROLE = 1000, 1001
