@@ -49,6 +49,8 @@ PLACE_WAIT = "5s"
 REMOVAL_WAIT = "100ms"
 PROMOTION_WAIT = "60s"
 """How long a promotion waits for who has its valuation; then the ledger settles the accounts itself."""
+STARVED = ("53", "57P", "58")
+"""SQLSTATEs of a server without room or memory, or that ends: a promotion waits for it, and is posted in bulk then."""
 PROMOTION_STEPS = 20
 """How many steps a valuation may be behind when it is promoted: more than that is left to the ledger itself."""
 
@@ -517,7 +519,8 @@ def promote(connection: psycopg.Connection, database: Database, reprojection: st
             posted = _posted_in_bulk(connection, database, no, position)
             connection.execute("SET LOCAL lock_timeout TO DEFAULT")
     except Exception as error:
-        if connection.closed or connection.broken:
+        starved = isinstance(error, psycopg.Error) and (error.sqlstate or "").startswith(STARVED)
+        if connection.closed or connection.broken or starved:  # the ledger could not settle the accounts either
             raise
         posted, became = False, f"{type(error).__name__}: {' '.join(str(error).split())}"
     else:

@@ -6,6 +6,7 @@ its parent by more than the range that it is at.
 """
 
 import gc
+import logging
 import os
 import subprocess
 import sys
@@ -113,15 +114,19 @@ class RangeWorker(Protocol):
 
 def serve(made: Callable[[Any], RangeWorker]) -> None:
     """Work until there is nothing more to read."""
+    logging.getLogger("psycopg").addHandler(logging.NullHandler())  # what it warns of comes as an error as well
     lines = iter(sys.stdin.buffer.readline, b"")
-    worker = made(orjson.loads(next(lines)))
+    worker: RangeWorker | None = None
+    task = orjson.loads(next(lines))
     gc.set_threshold(COLLECT_AFTER)
     for line in lines:
         answer: Mapping[str, Any]
         try:
+            worker = worker or made(task)
             answer = worker.load(Range(*orjson.loads(line)))
         except Exception as error:  # whatever it is, the parent has to say it
-            answer = {FAILED: f"account {worker.at}: {type(error).__name__}: {' '.join(str(error).split())}"}
+            at = f"account {worker.at}: " if worker else ""
+            answer = {FAILED: f"{at}{type(error).__name__}: {' '.join(str(error).split())}"}
         sys.stdout.buffer.write(orjson.dumps(answer) + b"\n")
         sys.stdout.buffer.flush()
 
@@ -139,6 +144,7 @@ class Pool:
     note: Callable[[Range, Answer], None]
     """Told of every range that is done, one at a time."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _workers: "list[_Worker]" = field(default_factory=list)
 
     def run(self, accounts: Iterable[Range], workers: int) -> None:
         """Raises WorkerFailed."""
@@ -146,13 +152,20 @@ class Pool:
         for one in accounts:
             waiting.put(one)
         with ThreadPoolExecutor(workers) as threads:
-            for ended in [threads.submit(self._work, waiting) for _ in range(workers)]:
-                ended.result()
+            try:
+                for ended in [threads.submit(self._work, waiting) for _ in range(workers)]:
+                    ended.result()
+            except KeyboardInterrupt:  # which only we are told of, and nobody waits for what is under way
+                _empty(waiting)
+                for worker in self._workers:
+                    worker.kill()
+                raise
 
     def _work(self, waiting: "SimpleQueue[Range]") -> None:
         """Give one worker range after range. Killed with us it ends too, because its input ends."""
         try:
             with _Worker(self.module, self.task) as worker:
+                self._workers.append(worker)
                 while True:
                     accounts = waiting.get_nowait()
                     answer = worker.load(accounts)
@@ -161,10 +174,14 @@ class Pool:
         except Empty:
             return
         except Exception:
-            with suppress(Empty):
-                while True:  # one has failed, so the others need not go on
-                    waiting.get_nowait()
+            _empty(waiting)  # one has failed, so the others need not go on
             raise
+
+
+def _empty(waiting: "SimpleQueue[Range]") -> None:
+    with suppress(Empty):
+        while True:
+            waiting.get_nowait()
 
 
 class _Worker:
@@ -176,6 +193,7 @@ class _Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            process_group=0,  # Ctrl-C is for the parent, which has one sentence to say
         )
         self._tell(task)
 
@@ -186,6 +204,9 @@ class _Worker:
         with self._process, suppress(BrokenPipeError):
             assert self._process.stdin is not None
             self._process.stdin.close()
+
+    def kill(self) -> None:
+        self._process.kill()
 
     def load(self, accounts: Range) -> Answer:
         """Raises WorkerFailed."""

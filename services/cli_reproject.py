@@ -24,7 +24,7 @@ from domain.recipe import (
 )
 from domain.words import counted
 from services import render
-from services.cli_shared import By, Json, WrongUsage, actor_from, command_of, opened_house, write_whole
+from services.cli_shared import By, Json, WrongUsage, actor_from, catch_up, command_of, opened_house, write_whole
 from services.commands import CommandIdReused
 from services.reprojection import Posted, Reprojections, Standing, reaches, recipe_words, rule_words
 from services.reprojection_diff import Selection
@@ -325,9 +325,9 @@ def promote(reprojection: Id, by: By = "", json: Json = False) -> None:
     """Make the approved reprojection the live recipe: one event, at which the ledger posts new less old."""
     with _reprojections() as reprojections:
         began = time.monotonic()
-        position, posted = reprojections.promote(
-            _issued(command_of(PromoteReprojection, reprojection=reprojection), by)
-        )
+        reprojections.record_promotion(_issued(command_of(PromoteReprojection, reprojection=reprojection), by))
+        catch_up(reprojections.house)
+        position, posted = reprojections.posted(reprojection)
         seconds = time.monotonic() - began
     if json:
         rows = [row._asdict() for row in posted]

@@ -213,17 +213,22 @@ class Reprojections:
         return report
 
     def promote(self, issued: Issued) -> tuple[int, list[Posted]]:
-        """Bring valuation and ledger to the head, record the promotion and post it; its position, and what was posted.
+        """Record the promotion and post it; its position, and what was posted. Raises Refused, Poison."""
+        self.record_promotion(issued)
+        return self.posted(issued.command.reprojection)  # type: ignore[attr-defined]
 
-        Raises Refused, Poison.
-        """
+    def record_promotion(self, issued: Issued) -> None:
+        """Bring valuation and ledger to the head, and record the promotion. Raises Refused, Poison."""
         command = issued.command
         assert isinstance(command, PromoteReprojection)
         self.house.commands.would(issued)
         self._keep_up(command.reprojection)
         self.house.handle(issued)
+
+    def posted(self, reprojection: str) -> tuple[int, list[Posted]]:
+        """The position of its promotion, and what was posted there. Raises Poison."""
         queries = self.house.queries()
-        position = _promoted_at(queries)[command.reprojection]
+        position = _promoted_at(queries)[reprojection]
         return position, _posted(queries, position)
 
     def drop(self, issued: Issued) -> None:

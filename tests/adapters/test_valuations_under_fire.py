@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from adapters import valuations
-from adapters.database import Database
+from adapters.database import Database, DatabaseUnavailable
 from adapters.log import PostgresLog
 from adapters.projectors import Projectors
 from adapters.valuations import Keeper, ValuationFailed, drop, value
@@ -201,3 +201,20 @@ def test_given_somebody_killed_between_the_drop_and_the_tables_then_the_keeper_r
         assert valuations.stands(connection, database.book) == []
     with Projectors(database):
         pass
+
+
+def test_given_a_server_without_room_when_promoted_then_the_ledger_waits_and_posts_from_the_valuation(
+    database: Database, log: PostgresLog, told: Told, live: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not promote(told)
+    record_after(log, told, live)
+
+    def full(*_: object) -> None:
+        raise psycopg.errors.DiskFull
+
+    with monkeypatch.context() as without_room:
+        without_room.setattr(valuations, "promote_rows", full)
+        with pytest.raises(DatabaseUnavailable):
+            project(database)
+    assert project(database) == grown(database)
+    assert "without" not in (standing(database, "cut").reason or "")
