@@ -144,6 +144,8 @@ def read_yaml(path: Path) -> Any:
 
 def read_lined(path: Path) -> tuple[Any, Lines]:
     """The same with the line of each of its values."""
+    if path.exists() and not (path.is_file() or path.is_dir() or path.is_fifo()):
+        raise FileFault(f"{path} is a device and no file; name a file")
     text = text_of(path)
     try:
         loader = Loader(text)

@@ -112,8 +112,9 @@ def _every_month(months: Sequence[tuple[str, int, int, bool]]) -> list[tuple[str
 
 
 def _short(name: str) -> str:
+    """A name that has room beside its bar, with its end: what tells two long names apart often stands there."""
     name = name.removeprefix("agent:")
-    return name if len(name) <= 26 else f"{name[:25]}…"
+    return name if len(name) <= 26 else f"{name[:16]}…{name[-9:]}"
 
 
 def _svg(width: int, height: int, title: str) -> Markup:

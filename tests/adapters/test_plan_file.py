@@ -380,3 +380,8 @@ def test_too_many_of_something_says_how_many_there_may_be(tmp_path: Path) -> Non
 def test_a_version_with_nothing_but_its_number_is_written_as_the_others(tmp_path: Path) -> None:
     plan = read(tmp_path, "plan: x\nversions:\n  - {version: 1, because: so}\n" + EXAMPLES).file
     assert as_yaml("x", [plan.versions[0].proposal("x")]) == ("plan: x\n\nversions:\n  - version: 1\n    because: so\n")
+
+
+def test_a_device_that_never_ends_is_no_file() -> None:
+    with pytest.raises(FileFault, match=r"^/dev/zero is a device and no file; name a file$"):
+        read_plan(Path("/dev/zero"))

@@ -114,3 +114,9 @@ def test_what_it_comes_to_is_said_in_sentences() -> None:
         "7 agents would owe the house: agent:b at -2.00, agent:a0 at -1.00, agent:a1 at -1.00, agent:a2 at -1.00, "
         "agent:a3 at -1.00 and 2 more",
     ]
+
+
+def test_long_names_that_differ_at_their_end_are_told_apart_beside_their_bars() -> None:
+    names = [f"agent:{'north-west-' * 5}{n}" for n in range(3)]
+    plot = horizontal_bars([(name, 5) for name in names], "USD", figure)
+    assert len(set(re.findall(r'<text x="0" y="[0-9]+">(.*?)</text>', plot))) == 3
