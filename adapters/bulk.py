@@ -23,10 +23,10 @@ from projections.ledger import (
     BOOK,
     JOURNAL,
     KIND_OF,
+    Books,
     LegFields,
     changes_by_subject,
     moved_rows,
-    payee_book,
     post_account,
 )
 
@@ -133,18 +133,6 @@ class _Copied:
         self._waiting.clear()
 
 
-class _Books(dict[str, int]):
-    """The ledger account of every payee that was met."""
-
-    def __init__(self, house: HouseFacts) -> None:
-        super().__init__()
-        self.house = house
-
-    def __missing__(self, payee: str) -> int:
-        number = self[payee] = payee_book(payee, self.house)
-        return number
-
-
 def oid_of(connection: psycopg.Connection, schema: str, table: str) -> int:
     """What tells a table from another one of the same name."""
     row = connection.execute("SELECT to_regclass(%s)::oid", (f"{schema}.{table}",)).fetchone()
@@ -164,7 +152,7 @@ class Worker:
             for position, fact in facts:
                 self.house.learn(position, fact)
         self.changes_of = changes_by_subject(self.house)
-        self.book_of = _Books(self.house).__getitem__
+        self.book_of = Books(self.house).__getitem__
         self.days: dict[int, int] = {}
         self.at = HOUSE_NO
 

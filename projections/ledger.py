@@ -188,7 +188,10 @@ class Ledger:
     reader: FactsReader
     house: HouseFacts = field(default_factory=HouseFacts)
     accounts: dict[int, LedgerAccount] = field(default_factory=dict)
-    agent_books: dict[str, int] = field(default_factory=dict)
+    _books: "Books" = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._books = Books(self.house)
 
     def learn_house(self, before: int) -> None:
         for position, fact in self.reader.account(HOUSE_NO, before):
@@ -258,10 +261,7 @@ class Ledger:
 
     def book_of(self, payee: str) -> int:
         """The ledger account of a share's payee."""
-        number = self.agent_books.get(payee)
-        if number is None:
-            number = self.agent_books[payee] = payee_book(payee, self.house)
-        return number
+        return self._books[payee]
 
 
 def moved_rows(position: int, account_no: int, fact: Sequence[Any], house: HouseFacts) -> Iterator[Row]:
@@ -293,6 +293,18 @@ def payee_book(payee: str, house: HouseFacts) -> int:
         return SUSPENSE_BOOK
     kind, _, key = payee.partition(":")
     return book("payable", house.agents[key].agent_no) if kind == "agent" else book("receivable", house.vendor_no[key])
+
+
+class Books(dict[str, int]):
+    """The ledger account of every payee that was met."""
+
+    def __init__(self, house: HouseFacts) -> None:
+        super().__init__()
+        self.house = house
+
+    def __missing__(self, payee: str) -> int:
+        number = self[payee] = payee_book(payee, self.house)
+        return number
 
 
 # -- which cells a fact touches: always enough, sometimes more

@@ -23,7 +23,7 @@ from domain.rating import release_1
 from domain.rating.attribution import agent_of_record
 from domain.rating.facts import LINE_FIELDS, AccountFacts, Cell, Designation, HouseFacts, PlanVersion, Service
 from domain.rating.release_1 import HOUSE, HOUSE_ROLE, Item, TermsCache
-from projections.ledger import difference, first_month, legs_of, payee_book
+from projections.ledger import Books, difference, first_month, legs_of
 
 RULE, AGENT_OF_RECORD, STATEMENT, CODE = range(4)
 """Causes: what differs first between the old and the new reason of an item."""
@@ -109,18 +109,6 @@ class Alike:
     kinds: dict[Kind, list[Season]] = field(default_factory=dict)
 
 
-class _Books(dict[str, int]):
-    """The ledger account of every payee that was met."""
-
-    def __init__(self, house: HouseFacts) -> None:
-        super().__init__()
-        self.house = house
-
-    def __missing__(self, payee: str) -> int:
-        number = self[payee] = payee_book(payee, self.house)
-        return number
-
-
 @dataclass(slots=True)
 class Reach:
     """Whom a change of the recipe can concern at all, as the ledger asks when it is promoted."""
@@ -166,7 +154,7 @@ class Valuer:
         """``house`` is what it has learned up to a position, ``change`` what it would learn there."""
         live = HouseFacts.of(house)
         proposed = HouseFacts.of([*house, *((known, fact) for fact in change)])
-        return cls(live, proposed, Reach.of(change, proposed), known, _Books(live).__getitem__)
+        return cls(live, proposed, Reach.of(change, proposed), known, Books(live).__getitem__)
 
     def __post_init__(self) -> None:
         versions = [v for house in (self.live, self.proposed) for of_plan in house.plans.values() for v in of_plan]
