@@ -22,7 +22,7 @@ from domain.plan import Retroactive, Selector, ServiceMonthsFrom
 from domain.rating import release_1
 from domain.rating.attribution import agent_of_record
 from domain.rating.facts import LINE_FIELDS, AccountFacts, Cell, Designation, HouseFacts, PlanVersion, Service
-from domain.rating.release_1 import HOUSE, HOUSE_ROLE, Item, TermsCache
+from domain.rating.release_1 import HOUSE, HOUSE_ROLE, Coefficient, Item, TermsCache
 from projections.ledger import Books, difference, first_month, legs_of
 
 RULE, AGENT_OF_RECORD, STATEMENT, CODE = range(4)
@@ -477,22 +477,27 @@ def _cause(old: Sequence[Item], new: Sequence[Item]) -> int:
         return RULE
     if _agents(old) != _agents(new):
         return AGENT_OF_RECORD
+    if _parts_of_payees(old) != _parts_of_payees(new):  # a rule of somebody else counts in it, such as an upline's rate
+        return RULE
     if _bases(old) != _bases(new):
         return STATEMENT
     return CODE
 
 
-def _rules(items: Iterable[Item]) -> set[tuple[Any, ...]]:
-    return {
-        (c.role, c.payee, c.why.plan, c.why.plan_version, c.why.rule, c.numerator, c.denominator)
-        for item in items
-        for share in item.shares
-        if (c := share.coefficient) is not None
-    }
+def _coefficients(items: Iterable[Item]) -> Iterator[Coefficient]:
+    return (share.coefficient for item in items for share in item.shares if share.coefficient is not None)
+
+
+def _rules(items: Iterable[Item]) -> set[tuple[str, int, str]]:
+    return {(c.why.plan, c.why.plan_version, c.why.rule) for c in _coefficients(items)}
 
 
 def _agents(items: Iterable[Item]) -> set[Designation]:
-    return {s.coefficient.why.aor for item in items for s in item.shares if s.coefficient is not None}
+    return {c.why.aor for c in _coefficients(items)}
+
+
+def _parts_of_payees(items: Iterable[Item]) -> set[tuple[str, int, int, int]]:
+    return {(c.payee, c.role, c.numerator, c.denominator) for c in _coefficients(items)}
 
 
 def _bases(items: Iterable[Item]) -> set[tuple[Any, ...]]:

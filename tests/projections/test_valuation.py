@@ -12,7 +12,10 @@ from adapters.memory import MemoryTables
 from domain import months
 from domain.ids import plan_stream
 from domain.message import Command, Issued
-from domain.rating.facts import HOUSE_NO
+from domain.plan import Differential
+from domain.rating import RELEASES
+from domain.rating.facts import HOUSE_NO, NEVER
+from domain.rating.release_1 import Item
 from domain.recipe import (
     ApproveReprojection,
     PlanVersionRef,
@@ -22,7 +25,9 @@ from domain.recipe import (
     UndoReprojection,
 )
 from projections.facts.terms import recipe_facts
-from projections.valuation import Valuer
+from projections.valuation import AGENT_OF_RECORD, CODE, RULE, STATEMENT, Valuer, causes_of
+from tests.projections import test_ledger
+from tests.spec import ALDER_FOODS, LUMEN, Steps, account, agent, designated, plan
 from tests.system.generated import (
     ANN,
     BOB,
@@ -117,6 +122,8 @@ def foretells(told: Told) -> int:
 
 
 def holds(examples: int, *, chance: bool) -> None:
+    posted_in_all: list[int] = []
+
     @settings(max_examples=examples, derandomize=not chance, deadline=None, database=None)
     @given(STORIES, st.lists(PLAN_VERSIONS, max_size=2, unique_by=lambda new: new.plan), st.sampled_from((1, 2)))
     def in_every_story(story: Story, versions: list[NewPlanVersion], release: int) -> None:
@@ -126,9 +133,75 @@ def holds(examples: int, *, chance: bool) -> None:
             give(told, "undo", UndoReprojection(reprojection="back", undoes="cut", proposed_because="a property"))
             promote(told, "back")
         note(told.text())
-        foretells(told)
+        posted_in_all.append(foretells(told))
 
     in_every_story()
+    assert sum(map(bool, posted_in_all)) > examples // 4, "hardly a story had a promotion that posts anything"
+
+
+# -- why an item differs
+
+
+def january(*steps: Steps) -> tuple[Item, ...]:
+    """The items of January on Harbor's and Delta's account."""
+    ledger = test_ledger.told(LUMEN, ALDER_FOODS, *steps).book.ledger
+    (account,) = (a.facts for a in ledger.accounts.values() if a.facts.account_no > 0)
+    (cell,) = account.cells(ledger.house, NEVER - 1)
+    return RELEASES[1].rate(account, ledger.house, cell, NEVER - 1, {})
+
+
+def of_agent(name: str = "harbor", rate: str = "0.8", commission: int = 100_00) -> tuple[Item, ...]:
+    return january(
+        plan("seller", rules=(test_ledger.rule(test_ledger.of_commission(rate)),), overrides=()),
+        plan("other", rules=(test_ledger.rule(test_ledger.of_commission("0.8")),), overrides=()),
+        agent("harbor", plan="seller"),
+        agent("delta", plan="seller"),
+        agent("ridge", plan="other"),
+        account(),
+        designated(name),
+        test_ledger.statement("2026-02", test_ledger.line(commission=commission)),
+    )
+
+
+def with_upline(rate: str) -> tuple[Item, ...]:
+    """Keystone's own rate is what Summit's override is the difference to."""
+    differential = test_ledger.override(Differential(kind="differential"))
+    return january(
+        plan("seller", rules=(test_ledger.rule(test_ledger.of_commission("0.5")),), overrides=()),
+        plan("middle", rules=(test_ledger.rule(test_ledger.of_commission(rate)),), overrides=()),
+        plan("above", rules=(test_ledger.rule(test_ledger.of_commission("0.9")),), overrides=(differential,)),
+        agent("summit", plan="above"),
+        agent("keystone", upline="summit", plan="middle"),
+        agent("harbor", upline="keystone", plan="seller"),
+        account(),
+        designated("harbor"),
+        test_ledger.statement("2026-02", test_ledger.line()),
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "cause"),
+    [
+        (of_agent(), of_agent("ridge"), RULE),
+        (of_agent(), of_agent("delta"), AGENT_OF_RECORD),
+        (of_agent(), of_agent(commission=90_00), STATEMENT),
+        (with_upline("0.6"), with_upline("0.7"), RULE),
+        (of_agent(), of_agent(), CODE),
+    ],
+    ids=[
+        "another plan",
+        "another agent on the same plan",
+        "another amount",
+        "a rate in between",
+        "nothing it knows of",
+    ],
+)
+def test_the_cause_is_what_differs_first(old: tuple[Item, ...], new: tuple[Item, ...], cause: int) -> None:
+    """Took the fault that another agent of record was taken for another rule."""
+    assert set(causes_of(old, new).values()) == {cause}
+
+
+# -- what a promotion posts
 
 
 def test_a_valuation_foretells_what_every_promotion_posts() -> None:
