@@ -1,0 +1,166 @@
+"""A published event or ledger entry as a message of Kafka: CloudEvents 1.0, binary mode.
+
+Attributes are headers ``ce_*``, all of them text; numbers are decimal digits, because a position outgrows the 32 bits
+of a CloudEvents integer. The body is canonical JSON, so the same event is the same bytes whenever it is sent.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any, NamedTuple
+
+from domain.house import FOLDS
+from domain.ids import StreamId
+from domain.message import TOPICS, Event, Recorded, canonical, read_event
+from projections.published.bodies import left_out, pruned
+from projections.published.entries import LedgerEntry, entry_of
+from projections.published.topics import UNPUBLISHED, Topic, topic_of
+
+Encode = Callable[[Any], bytes]
+"""Gives the bytes that ``canonical`` gives; an adapter may have a faster one."""
+
+PREFIX = "trailbook"
+"""What every ``ce_type`` and ``ce_source`` begins with, whatever the house is called."""
+
+CONTENT_TYPE = "application/json"
+
+_PUBLISHED_EVENT = re.compile(rf"(?:{'|'.join(sorted(FOLDS.keys() - UNPUBLISHED.keys()))}):[A-Za-z0-9._/#:-]+@[0-9]+")
+
+
+class Message(NamedTuple):
+    """What a producer is given; ``topic`` is without the house's prefix."""
+
+    topic: Topic
+    key: bytes
+    headers: tuple[tuple[str, bytes], ...]
+    value: bytes
+
+
+class Place(NamedTuple):
+    """Where an event stands in the log, and since when."""
+
+    stream_id: StreamId
+    stream_version: int
+    position: int
+    recorded_at: datetime
+
+
+class Cause(NamedTuple):
+    """The event because of which entries were posted, as far as they tell of it."""
+
+    event_id: str
+    """``stream@version``."""
+    recorded_at: datetime
+    correlation_id: str
+
+
+def ce_type(name: str, version: int) -> str:
+    """``trailbook.deal.won.v1``: names one schema for ever."""
+    return f"{PREFIX}.{name}.v{version}"
+
+
+_ENTRY_TYPE = ce_type(LedgerEntry.name, LedgerEntry.version)
+
+
+def kafka_topic(house: str, topic: Topic) -> str:
+    return f"{house}.{topic}"
+
+
+def event_message(house: str, recorded: Recorded) -> Message | None:
+    """The message of a recorded event; None for what nobody downstream gets."""
+    event, envelope = recorded.event, recorded.envelope
+    state = {
+        "version": event.version,
+        "event": event.model_dump(mode="json", exclude_none=True),
+        "correlation_id": envelope.correlation_id,
+        "causation_id": envelope.causation_id,
+    }
+    place = Place(recorded.stream_id, recorded.stream_version, recorded.position, recorded.recorded_at)
+    return stored_message(house, event.topic, place, state)
+
+
+def stored_message(
+    house: str, name: str, place: Place, state: Mapping[str, Any], encode: Encode = canonical
+) -> Message | None:
+    """The message of an event from its decoded stored bytes; None for what nobody downstream gets.
+
+    ``name`` is the stored topic. An event in its present version is taken as it is stored, an older one is upcast.
+    Raises UnknownTopic.
+    """
+    if name not in TOPICS or state["version"] != TOPICS[name].version:
+        event = read_event(name, state["version"], state["event"])
+        stored = event.model_dump(mode="json", exclude_none=True)
+    else:
+        stored = state["event"]
+    cls, topic, own_type = _route(name)
+    if topic is None:
+        return None
+    attributes = {
+        "id": f"{place.stream_id}@{place.stream_version}",
+        "source": f"/{PREFIX}/{house}",
+        "type": own_type,
+        "subject": place.stream_id,
+        "time": _time(place.recorded_at),
+        "position": str(place.position),
+        "streamversion": str(place.stream_version),
+        "effectivedate": stored["effective_on"],
+        "correlationid": state["correlation_id"],
+        "causationid": published_cause(state.get("causation_id")),
+    }
+    return Message(topic, place.stream_id.encode(), _headers(attributes), encode(pruned(stored, left_out(cls))))
+
+
+def entry_message(
+    house: str, row: Sequence[Any], names: Mapping[int, str], cause: Cause, encode: Encode = canonical
+) -> Message:
+    """The message of a row of the journal; ``cause`` is the event at its position. The key is its ledger account.
+
+    ``names`` are ids of streams by number, as ``facts_name`` keeps them.
+    """
+    entry = entry_of(row, names)
+    book: str = entry["book"]
+    attributes = {
+        "id": entry["entry"],
+        "source": f"/{PREFIX}/{house}",
+        "type": _ENTRY_TYPE,
+        "subject": book,
+        "time": _time(cause.recorded_at),
+        "position": str(entry["position"]),
+        "effectivedate": entry["effective_on"],
+        "correlationid": cause.correlation_id,
+        "causationid": published_cause(cause.event_id),
+    }
+    return Message(LedgerEntry.topic, book.encode(), _headers(attributes), encode(entry))
+
+
+class _Route(NamedTuple):
+    event: type[Event]
+    topic: Topic | None
+    ce_type: str
+
+
+@cache
+def _route(name: str) -> _Route:
+    """Where the events of a stored topic go, and what they are called there."""
+    event: Any = TOPICS[name]
+    return _Route(event, topic_of(event.model_construct()), ce_type(name, event.version))
+
+
+def published_cause(causation_id: str | None) -> str | None:
+    """The id of an earlier event that is published too.
+
+    Else nothing: a person may have given words as the cause, and the id of an unpublished event may hold a number as
+    it was printed.
+    """
+    return causation_id if causation_id and _PUBLISHED_EVENT.fullmatch(causation_id) else None
+
+
+def _headers(attributes: Mapping[str, str | None]) -> tuple[tuple[str, bytes], ...]:
+    known = ((f"ce_{name}", value.encode()) for name, value in attributes.items() if value is not None)
+    return ("ce_specversion", b"1.0"), *known, ("content-type", CONTENT_TYPE.encode())
+
+
+def _time(recorded_at: datetime) -> str:
+    """RFC 3339 in UTC, to the microsecond, always of one length."""
+    return recorded_at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -1,0 +1,1 @@
+"""What was published once is read for ever: the frozen contract with downstream systems."""
