@@ -34,6 +34,7 @@ from domain.message import COMMANDS, TOPICS, Refused
 from domain.payout import ApprovePayRun, ProposePayRun, ReleasePayRun, ReturnPayout, SettlePayout, WithdrawPayRun
 from projections import agent_book as agent_book_projection
 from projections import audit_trail
+from projections.published.asyncapi import asyncapi
 from services import render
 from services.cli_accounts import account_app, agent_app
 from services.cli_deals import deal_app
@@ -305,16 +306,20 @@ FILES: Mapping[str, Callable[[], dict[str, Any]]] = {"mapping": FileMapping.mode
 
 @app.command()
 def schema(
-    name: Annotated[str | None, typer.Argument(help="One command or event topic, `mapping` or `plan`.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="One command or event topic, `mapping`, `plan` or `asyncapi`.")
+    ] = None,
 ) -> None:
     """The JSON Schema of every command, as it stands in a file, of every event, of a vendor's file mapping, and of a
-    plan file."""
+    plan file. `asyncapi`: the AsyncAPI document of what other systems are sent."""
     commands = {do: entry_schema(do) for do in sorted(COMMANDS)}
     events = {topic: {"version": cls.version, **cls.model_json_schema()} for topic, cls in sorted(TOPICS.items())}
     if name is None:
         render.as_json({"commands": commands, "events": events, **{name: of() for name, of in FILES.items()}})
     elif name in FILES:
         render.as_json(FILES[name]())
+    elif name == "asyncapi":
+        render.as_json(asyncapi())
     elif name in commands or name in events:
         render.as_json(commands.get(name) or events[name])
     else:

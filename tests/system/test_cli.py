@@ -1,5 +1,6 @@
 """The program as a newcomer uses it, in its own process and on a real server: what it prints, refuses and returns."""
 
+import json
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ import pytest
 
 from adapters.database import Database
 from domain.message import COMMANDS, TOPICS
+from tests.contract.freeze import ASYNCAPI_FILE
 from tests.system.books import SCENARIOS
 from tests.system.program import PROGRAM, TOP, Program
 
@@ -395,6 +397,7 @@ def test_the_schema_has_every_command_and_event(alone: Program) -> None:
     assert set(schema["events"]) == set(TOPICS)
     assert alone.fine("schema", "open_day").data == schema["commands"]["open_day"]
     assert alone.fine("schema", "calendar.day_opened").data["version"] == 1
+    assert alone.fine("schema", "asyncapi").data == json.loads(ASYNCAPI_FILE.read_bytes())
     assert alone.wrong(2, "schema", "nothing") == "there is no command or event nothing; `trailbook schema` lists all"
 
 
