@@ -26,7 +26,7 @@ from domain.message import Actor, Context, Model, Refused, dated
 from domain.money import ABSURD_MINOR, MINOR_UNITS, Currency, Rate, plain, to_minor
 from domain.months import Month
 from domain.plan import (
-    AppliesTo,
+    AppliesToGiven,
     ChargeKind,
     End,
     Flat,
@@ -114,7 +114,7 @@ class VersionInFile(Model):
 
     version: Annotated[int, Field(ge=1)]
     because: Sentence = ""
-    applies_to: AppliesTo = ServiceMonthsFrom()
+    applies_to: AppliesToGiven = ServiceMonthsFrom()
     ends_with: Annotated[tuple[End, ...], Field(max_length=3)] = ()
     """What commission under this version ends with; without any, it is evergreen."""
     reversals: Reversals = "schedule-that-paid"

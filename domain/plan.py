@@ -20,8 +20,31 @@ from typing import Annotated, Any, ClassVar, Literal, assert_never
 
 from pydantic import AfterValidator, ConfigDict, Field
 
-from domain.ids import AccountId, CategoryId, PlanId, ProductId, ReprojectionId, ServiceId, Slug, VendorId, plan_stream
-from domain.message import Actor, Command, Context, Event, Model, Refused, Streams, Upcasts, last_event, unchanged
+from domain.ids import (
+    AccountId,
+    CategoryId,
+    PlanId,
+    ProductId,
+    ReprojectionId,
+    ServiceId,
+    Slug,
+    VendorId,
+    Words,
+    plan_stream,
+)
+from domain.message import (
+    Actor,
+    Command,
+    Context,
+    Event,
+    Model,
+    Refused,
+    Streams,
+    Upcasts,
+    dated,
+    last_event,
+    unchanged,
+)
 from domain.money import Currency, Minor, Rate
 from domain.months import number_of
 
@@ -109,6 +132,16 @@ AppliesTo = Annotated[
     ServiceMonthsFrom | SignedOrRenewedFrom | FromRenewal | Cohort | AsContractsExpire | Retroactive,
     Field(discriminator="kind"),
 ]
+
+
+def _dates_known(applies: AppliesTo) -> AppliesTo:
+    for _, value in applies:
+        dated(value)
+    return applies
+
+
+AppliesToGiven = Annotated[AppliesTo, AfterValidator(_dates_known)]
+"""As somebody gives it: its dates lie in the centuries that months are of."""
 
 End = Literal["contract-term", "agent-agreement", "vendor-agreement"]
 """What commission may end with: the term of the item's contract, the house's agreement with the agent, the vendor's
@@ -313,12 +346,12 @@ def body_of(event: PlanVersionProposed | PlanVersionPublished) -> PlanVersionBod
 class ProposePlanVersion(Command, do="propose_plan_version"):
     plan: PlanId
     plan_version: Annotated[int, Field(ge=1)] = 1
-    applies_to: AppliesTo = ServiceMonthsFrom()
+    applies_to: AppliesToGiven = ServiceMonthsFrom()
     rules: Annotated[tuple[Rule, ...], Field(max_length=500)] = ()
     overrides: Annotated[tuple[Override, ...], Field(max_length=200)] = ()
     ends_with: Annotated[tuple[End, ...], Field(max_length=3)] = ()
     reversals: Reversals = "schedule-that-paid"
-    because: Annotated[str, Field(max_length=500)] = ""
+    because: Words = ""
     effective_on: date | None = None
 
     def streams(self, known: Mapping[str, Any]) -> Streams:

@@ -407,7 +407,8 @@ def _change(recipe: Recipe, command: ProposeReprojection, context: Context) -> R
 def _require_waiting(plan: Plan, ref: PlanVersionRef, as_proposed: PlanVersionBody | None = None) -> PlanVersionBody:
     """The version as it waits for publication; ``as_proposed`` is what it must still say."""
     if ref.plan_version in plan.published:
-        raise PlanVersionNotWaiting(f"{ref} is published already; propose the next version")
+        stands = "was ended" if ref.plan_version in plan.ended else "is published"
+        raise PlanVersionNotWaiting(f"{ref} {stands} already; propose the next version")
     proposed = plan.proposed.get(ref.plan_version)
     if proposed is None:
         raise PlanVersionNotWaiting(f"{ref} is not proposed; propose it first")

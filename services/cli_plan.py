@@ -66,7 +66,7 @@ def _show_tried(plan: LinedPlan, tried: Sequence[Tried]) -> None:
             render.say(f"    {plan.name} line {line}: {sentence}")
     passed = sum(not one.failures for one in tried)
     versions = counted(len(plan.file.versions), "version")
-    render.say(f"plan {plan.file.plan}: {versions}; {passed} of {counted(len(tried), 'worked example')} pass")
+    render.say(f"plan {plan.file.plan}: {versions}; {passed} of {len(tried)} worked examples pass")
 
 
 @plan_app.command("show")

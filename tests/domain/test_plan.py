@@ -320,3 +320,9 @@ def test_an_override_reaches_ten_levels(level: int | None, taken: bool) -> None:
     else:
         with pytest.raises(ValidationError):
             Override.model_validate(fields)
+
+
+@pytest.mark.parametrize("year", [1800, 2100, 9999])
+def test_a_version_reaches_no_month_outside_the_centuries_that_months_are_of(year: int) -> None:
+    with pytest.raises(ValueError, match="is not in the years 1900 to 2099; check the year"):
+        ProposePlanVersion(plan="p", applies_to=Retroactive(kind="retroactive", from_=date(year, 1, 1)))

@@ -347,6 +347,12 @@ def test_promotions_lie_on_each_other_and_the_last_one_is_undone_first() -> None
     assert recipe(house).standing == ("r-1",)
 
 
+def test_a_version_that_was_ended_is_said_to_be_ended_and_comes_again_under_the_next_number() -> None:
+    given(UNDONE).when(proposal("r-2")).then_refused(
+        PlanVersionNotWaiting, "version 2 of plan standard was ended already; propose the next version"
+    )
+
+
 # -- pay runs
 
 

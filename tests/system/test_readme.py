@@ -13,7 +13,7 @@ PROMISED = {
     "deal board": "D-2027",
     "agent-book": "harbor is agent of record of alder-network",
     "statement harbor": "portal fee",
-    "plan check": "1 of 1 worked example pass",
+    "plan check": "1 of 1 worked examples pass",
     "plan compare": "84% of commission received, instead of 78%",
     "diff met-after-all --html": "met-after-all.html",
     "promote met-after-all": "agents gain",
