@@ -32,7 +32,7 @@ from domain.message import read_state
 from domain.rating.facts import HOUSE_NO
 from domain.recipe import EMPTY, Recipe, ReprojectionProposed, evolve
 from projections import facts, ledger
-from projections.facts.terms import recipe_facts
+from projections.facts.terms import proposed_facts
 from projections.ledger import Ledger
 from projections.valuation import Valuer
 
@@ -125,9 +125,7 @@ def proposal(connection: psycopg.Connection, house: str, reprojection: str, *, o
         raise ReprojectionNotOpen(f"there is no reprojection {reprojection!r}; propose it first")
     if not over and found.status not in ("proposed", "approved"):
         raise ReprojectionNotOpen(f"reprojection {reprojection} is {found.status}; there is nothing more to value")
-    event = found.proposed
-    change = recipe_facts(event.change, event.recipe_no + 1, reprojection)
-    return Proposal(numbers[reprojection], reprojection, change)
+    return Proposal(numbers[reprojection], reprojection, proposed_facts(found.proposed))
 
 
 # -- tables

@@ -128,6 +128,11 @@ class Reach:
         return cls(min((first_month(fact, proposed) for fact in plans), default=0), concerned, plans=True)
 
 
+def as_proposed(house: Iterable[tuple[int, Fact]], change: Iterable[Fact], known: int) -> HouseFacts:
+    """The house as it would be, had it learned a change of the recipe at a position, after all else there."""
+    return HouseFacts.of([*house, *((known, fact) for fact in change)])
+
+
 @dataclass(slots=True)
 class Valuer:
     """Values account after account. Remembers only what holds for many accounts, and only so much of it."""
@@ -152,8 +157,7 @@ class Valuer:
     @classmethod
     def of(cls, house: Sequence[tuple[int, Fact]], change: Sequence[Fact], known: int) -> "Valuer":
         """``house`` is what it has learned up to a position, ``change`` what it would learn there."""
-        live = HouseFacts.of(house)
-        proposed = HouseFacts.of([*house, *((known, fact) for fact in change)])
+        live, proposed = HouseFacts.of(house), as_proposed(house, change, known)
         return cls(live, proposed, Reach.of(change, proposed), known, Books(live).__getitem__)
 
     def __post_init__(self) -> None:

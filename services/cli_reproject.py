@@ -325,7 +325,7 @@ def promote(reprojection: Id, by: By = "", json: Json = False) -> None:
     """Make the approved reprojection the live recipe: one event, at which the ledger posts new less old."""
     with _reprojections() as reprojections:
         began = time.monotonic()
-        reprojections.record_promotion(_issued(command_of(PromoteReprojection, reprojection=reprojection), by))
+        reprojections.promote(_issued(command_of(PromoteReprojection, reprojection=reprojection), by))
         catch_up(reprojections.house)
         position, posted = reprojections.posted(reprojection)
         seconds = time.monotonic() - began

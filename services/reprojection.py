@@ -4,7 +4,7 @@ The recipe's stream decides; the valuation beside the live ledger shows what it 
 what an approval records, is brought to the head of the log first. Amounts are minor units.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from psycopg import sql
 
 from adapters import promoted, valuations
 from adapters.valuations import Valuation
-from adapters.valuing import Fact, table_of
+from adapters.valuing import table_of
 from domain import months
 from domain.ids import RECIPE
 from domain.message import Actor, Issued, Refused
@@ -32,8 +32,9 @@ from domain.recipe import (
     UndoReprojection,
 )
 from projections import plan_words
-from projections.facts.terms import recipe_facts
+from projections.facts.terms import proposed_facts
 from projections.ledger import MARGIN, PAYER_ROLE
+from projections.valuation import as_proposed
 from services.house import House
 from services.queries import Mismatch, NotFound, Queries
 from services.reprojection_diff import EVERYTHING, Differences, Selection, snapshot, totals
@@ -162,7 +163,7 @@ class Reprojections:
         with database.connect("writer") as connection:  # the reader may make no table, not even one of its own
             queries = Queries(database, connection)
             with snapshot(queries):
-                otherwise = promoted.value_again(connection, database.book, _change_of(proposed), position)
+                otherwise = promoted.value_again(connection, database.book, proposed_facts(proposed), position)
                 if otherwise:
                     raise Mismatch(
                         f"valued again, {otherwise:,} entries of the promotion of {reprojection} at position "
@@ -212,12 +213,7 @@ class Reprojections:
         self.house.handle(issued.with_command(command.model_copy(update=seen)))
         return report
 
-    def promote(self, issued: Issued) -> tuple[int, list[Posted]]:
-        """Record the promotion and post it; its position, and what was posted. Raises Refused, Poison."""
-        self.record_promotion(issued)
-        return self.posted(issued.command.reprojection)  # type: ignore[attr-defined]
-
-    def record_promotion(self, issued: Issued) -> None:
+    def promote(self, issued: Issued) -> None:
         """Bring valuation and ledger to the head, and record the promotion. Raises Refused, Poison."""
         command = issued.command
         assert isinstance(command, PromoteReprojection)
@@ -325,13 +321,7 @@ def reaches(change: RecipeChange, house: HouseFacts) -> list[str] | None:
 
 
 def _as_proposed(queries: Queries, proposed: ReprojectionProposed, upto: int) -> HouseFacts:
-    """The house as it would be, had it learned the change at a position."""
-    change = ((upto, fact) for fact in _change_of(proposed))
-    return HouseFacts.of([*queries.facts.account(HOUSE_NO, upto + 1), *change])
-
-
-def _change_of(proposed: ReprojectionProposed) -> Sequence[Fact]:
-    return recipe_facts(proposed.change, proposed.recipe_no + 1, proposed.reprojection)
+    return as_proposed(queries.facts.account(HOUSE_NO, upto + 1), proposed_facts(proposed), upto)
 
 
 def _promoted_at(queries: Queries) -> dict[str, int]:

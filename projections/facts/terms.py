@@ -46,6 +46,11 @@ def recipe_facts(change: RecipeChange, recipe_no: int, reprojection: str) -> lis
     ]
 
 
+def proposed_facts(event: ReprojectionProposed) -> list[tuple[Any, ...]]:
+    """What the house would learn if the reprojection were promoted: as the recipe after the one that it changes."""
+    return recipe_facts(event.change, event.recipe_no + 1, event.reprojection)
+
+
 def _body(version: PlanVersionBody) -> dict[str, Any]:
     return version.model_dump(mode="json", exclude_none=True)
 

@@ -159,7 +159,8 @@ def test_a_release_is_reviewed_in_money_and_promoted_from_its_valuation(database
         assert part.new_reason.endswith("by rating release 2")
         assert part.old_reason.endswith("by rating release 1")
         reviewed.approve(approve)
-        position, posted_there = reviewed.promote(promotion)
+        reviewed.promote(promotion)
+        position, posted_there = reviewed.posted("divide")
         assert [(p.gained_minor, p.lost_minor, p.house_minor) for p in posted_there] == [(2, 0, -2)]
         assert [e.amount_minor for e in book.queries.entries(positions=(position - 1, position))] == [1, -1, 1, -1]
         assert [check for check in verify(database).checks if not check.ok] == []
