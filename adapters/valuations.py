@@ -44,6 +44,9 @@ RANGES_A_WORKER = 3
 over the facts, so that each reads nearly every page of them."""
 KEEP_UP_ACCOUNTS = 1_000
 """After so many accounts a step ends; the accounts of one position are always done together."""
+KEEP_UP_CHANGES = 100
+"""After so many changes in the house too. Each statement is one; whom an earlier one concerned, a later house still
+knows, so that all of a step are looked at together."""
 CHUNK_ACCOUNTS = 200
 PLACE_WAIT = "5s"
 REMOVAL_WAIT = "100ms"
@@ -460,7 +463,7 @@ class Keeper:
             cursor.execute(statement, (valuation.upto, upto))
             for position, account_no, is_line, is_account, body in cursor:
                 if position != at:
-                    if len(accounts) >= KEEP_UP_ACCOUNTS or changes:  # a change in the house ends a step
+                    if len(accounts) >= KEEP_UP_ACCOUNTS or len(changes) >= KEEP_UP_CHANGES:
                         return _Window(position - 1, accounts, changes, lines, opened)
                     at = position
                 if account_no != HOUSE_NO:

@@ -19,7 +19,15 @@ from adapters.database import Database
 from adapters.log import PostgresLog
 from adapters.pg_facts import PgFacts
 from adapters.projectors import Projectors, head_of
-from adapters.valuations import Keeper, ReprojectionNotOpen, Valuation, ValuationFailed, ValuationRunning, value
+from adapters.valuations import (
+    PROMOTION_STEPS,
+    Keeper,
+    ReprojectionNotOpen,
+    Valuation,
+    ValuationFailed,
+    ValuationRunning,
+    value,
+)
 from adapters.valuing import COLUMNS, Task, Worker, table_of, valuer
 from adapters.workers import Pool, Range, partitions
 from domain.log import NewEvent
@@ -192,6 +200,21 @@ def test_given_facts_that_came_after_the_valuation_when_promoted_then_they_are_i
     assert standing(database, "cut").reason == f"promoted at position {promoted_at(told)}"
     assert posted == grown(database)
     assert after
+
+
+def test_given_more_statements_than_steps_after_the_valuation_then_it_is_promoted_all_the_same(
+    database: Database, log: PostgresLog, told: Told, live: int
+) -> None:
+    """Took a fault: each statement tells the house on which months it reports, and that ended a step."""
+    value(database, "cut")
+    tell_on(told, *(Statement("lumen", (Line("5-1", str(n)),)) for n in range(1, PROMOTION_STEPS + 6)))
+
+    assert not promote(told)
+    record_after(log, told, live)
+
+    posted = project(database)
+    assert standing(database, "cut").reason == f"promoted at position {promoted_at(told)}"
+    assert posted == grown(database)
 
 
 def tell_on(told: Told, *story: Any) -> int:
