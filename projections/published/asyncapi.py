@@ -16,8 +16,8 @@ What Trailbook tells other systems: every event of the house that concerns them,
 - ce_type names the schema of the body. An event of an older version is sent in its present one.
 - Pass over fields, values of an enumeration and variants of a union by `kind` that you do not know: a later version may
   add them. It removes, renames and narrows nothing.
-- Amounts are whole minor units of the currency beside or above them; a vendor's figure below a minor unit is an
-  exact decimal of minor units, as text. Entries of one posting sum to zero; a credit is above zero.
+- Amounts are whole minor units; `x-unit` names the field that says their currency. A vendor's figure below a minor
+  unit is an exact decimal of minor units, as text. Entries of one posting sum to zero; a credit is above zero.
 - Who did it, who signed, what a person wrote and what a vendor printed are left out.
 - Read committed."""
 

@@ -7,9 +7,10 @@ field has one path. ``x-topic`` and ``x-unit`` are part of the contract like a f
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
-from domain.message import Event
+from pydantic import BaseModel
+
 from projections.published.bodies import LeftOut, left_out, paths
 from projections.published.entries import LedgerEntry
 from projections.published.messages import CONTENT_TYPE, ce_type
@@ -74,10 +75,10 @@ def published_schemas() -> Iterator[tuple[str, int, Topic, Schema]]:
     yield entry.name, entry.version, entry.topic, schema_of(entry, entry.name, entry.version, entry.topic)
 
 
-def schema_of(model: type[Event] | type[LedgerEntry], name: str, version: int, topic: Topic) -> Schema:
+def schema_of(model: type[BaseModel], name: str, version: int, topic: Topic) -> Schema:
     """The schema of a body, in its present version."""
     written, left = model.model_json_schema(mode="serialization"), left_out(model)
-    body = _published(written, written.get("$defs", {}), left)
+    body = _published(written, written.get("$defs", {}), left, _Where())
     words = " ".join(filter(None, (_in_words(model.__name__), body.get("description"))))
     named = {"$schema": DIALECT, "title": ce_type(name, version)}
     return {**named, **body, "description": words, "x-topic": topic, "x-left-out": dict(paths(left))}
@@ -88,23 +89,36 @@ def _in_words(name: str) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", " ", name).capitalize() + "."
 
 
-def _published(node: Any, defs: Mapping[str, Any], left: LeftOut) -> Any:
+class _Where(NamedTuple):
+    """Where in a body a field stands, and the field that says the currency of the amounts there."""
+
+    path: str = ""
+    currency: str = ""
+
+    def within(self, name: str) -> "_Where":
+        return self._replace(path=f"{self.path}.{name}".lstrip("."))
+
+
+def _published(node: Any, defs: Mapping[str, Any], left: LeftOut, where: _Where) -> Any:
     """A node as readers see it: references resolved, what is left out gone, what is not known not named."""
     if not isinstance(node, dict):
         return node
     if "$ref" in node:
-        return _published(defs[node["$ref"].rpartition("/")[2]], defs, left)
+        return _published(defs[node["$ref"].rpartition("/")[2]], defs, left, where)
     kept = {key: value for key, value in node.items() if key not in _OUR_OWN}
     for key in ("anyOf", "oneOf"):
         if key in kept:
-            kept[key] = [_published(inner, defs, left) for inner in kept[key] if inner != {"type": "null"}]
+            kept[key] = [_published(inner, defs, left, where) for inner in kept[key] if inner != {"type": "null"}]
     if "items" in kept:
-        kept["items"] = _published(kept["items"], defs, left)
+        kept["items"] = _published(kept["items"], defs, left, where._replace(path=f"{where.path}[]"))
     if "properties" in kept:
         named = {name: inner for name, inner in kept["properties"].items() if not isinstance(left.get(name), str)}
+        if "currency" in named:
+            where = where._replace(currency=where.within("currency").path)
         kept["required"] = [name for name, inner in named.items() if {"type": "null"} not in inner.get("anyOf", ())]
         kept["properties"] = {
-            name: _measured(name, _published(inner, defs, _within(left, name))) for name, inner in named.items()
+            name: _measured(name, _published(inner, defs, _within(left, name), where.within(name)), where.currency)
+            for name, inner in named.items()
         }
     (only,) = kept["anyOf"] if len(kept.get("anyOf", ())) == 1 else ({},)
     return {**{key: value for key, value in kept.items() if not only or key != "anyOf"}, **only}
@@ -120,11 +134,11 @@ def _within(left: LeftOut, name: str) -> LeftOut:
     return inner if inner is not None and not isinstance(inner, str) else {}
 
 
-def _measured(name: str, node: Schema) -> Schema:
-    """The field with its unit, where its name has one."""
+def _measured(name: str, node: Schema, currency: str) -> Schema:
+    """The field with its unit, where its name has one. An amount names the field that says its currency."""
     if name.endswith("_minor"):
         kinds = [{**kind, "pattern": _BELOW_ONE} if kind == _TEXT else kind for kind in node.get("anyOf", ())]
-        return {**node, **({"anyOf": kinds} if kinds else {}), "x-unit": "minor units of the currency"}
+        return {**node, **({"anyOf": kinds} if kinds else {}), "x-unit": f"minor units of {currency}"}
     if node == _TEXT and name.endswith(("rate", "multiple")):
         return {**node, "pattern": _DECIMAL, "x-unit": "an exact factor: 0.8 is 80%"}
     return node

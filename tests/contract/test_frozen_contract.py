@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft7Validator, FormatChecker
+from pydantic import BaseModel
 
+from domain.money import Currency
+from projections.published.schemas import schema_of
 from tests.contract import freeze as frozen
 from tests.contract.freeze import ASYNCAPI_FILE, SAMPLE_FILES, SCHEMA_FILES, asyncapi_bytes, present_schemas
 from tests.contract.reader import Schema, breaks, broken_readers, without_words
@@ -124,13 +127,13 @@ BREAKING = [
     ),
     (
         STATEMENT,
-        changed(STATEMENT, *LINE, "commission_minor", to={"type": "integer", "x-unit": "minor units of the currency"}),
+        changed(STATEMENT, *LINE, "commission_minor", to={"type": "integer", "x-unit": "minor units of currency"}),
         "`lines[].commission_minor` was integer or string and is integer",
     ),
     (
         STATEMENT,
-        changed(STATEMENT, "properties", "control_total_minor", "x-unit", to="units of the currency"),
-        "`control_total_minor` had x-unit minor units of the currency and has units of the currency",
+        changed(STATEMENT, "properties", "control_total_minor", "x-unit", to="units of currency"),
+        "`control_total_minor` had x-unit minor units of currency and has units of currency",
     ),
     (
         STATEMENT,
@@ -167,6 +170,33 @@ def test_a_renamed_field_is_gone() -> None:
     renamed = {"rows" if name == "lines" else name: field for name, field in STATEMENT["properties"].items()}
     assert breaks(STATEMENT, {**STATEMENT, "properties": renamed}) == [
         "trailbook.vendor_statement.received.v1: `lines` is gone"
+    ]
+
+
+class Line(BaseModel):
+    commission_minor: int
+
+
+class LineWithCurrency(Line):
+    currency: Currency
+
+
+class Totals(BaseModel):
+    currency: Currency
+    lines: tuple[Line, ...]
+
+
+class TotalsOfManyCurrencies(BaseModel):
+    currency: Currency
+    lines: tuple[LineWithCurrency, ...]
+
+
+def test_a_new_field_that_known_amounts_have_to_be_read_with_is_refused() -> None:
+    """A reader who passes over the new currency takes the amounts for those of the old one."""
+    earlier, later = (schema_of(model, "totals", 1, "vendor-statements") for model in (Totals, TotalsOfManyCurrencies))
+    assert breaks(earlier, later) == [
+        "trailbook.totals.v1: `lines[].commission_minor` had x-unit minor units of currency and has minor units of "
+        "lines[].currency"
     ]
 
 

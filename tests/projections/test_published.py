@@ -369,26 +369,27 @@ def test_a_cause_is_named_only_if_it_is_published(cause: str | None, sent: str |
 # -- money
 
 
-def amounts(schema: Schema, where: str, *, currency: bool) -> Iterator[tuple[str, Schema, bool]]:
-    """Every amount of a schema, and whether a currency stands beside or above it."""
+def amounts(schema: Schema, where: str, currency: str = "") -> Iterator[tuple[str, Schema, str]]:
+    """Every amount of a schema with its path, and the nearest currency beside or above it."""
     fields = schema.get("properties", {})
-    currency = currency or "currency" in fields
+    currency = f"{where}.currency".lstrip(".") if "currency" in fields else currency
     for inner in (*schema.get("anyOf", ()), *schema.get("oneOf", ())):
-        yield from amounts(inner, where, currency=currency)
+        yield from amounts(inner, where, currency)
     if "items" in schema:
-        yield from amounts(schema["items"], where, currency=currency)
+        yield from amounts(schema["items"], f"{where}[]", currency)
     for name, field in fields.items():
+        inside = f"{where}.{name}".lstrip(".")
         if name.endswith("_minor"):
-            yield f"{where}.{name}", field, currency
-        yield from amounts(field, f"{where}.{name}", currency=currency)
+            yield inside, field, currency
+        yield from amounts(field, inside, currency)
 
 
 def test_money_is_whole_minor_units_with_a_currency_or_exact_text_below_one() -> None:
-    found = [amount for title, schema in SCHEMAS.items() for amount in amounts(schema, title, currency=False)]
+    found = [amount for schema in SCHEMAS.values() for amount in amounts(schema, "")]
     assert len(found) > 60
     for where, field, currency in found:
         assert currency, where
-        assert field["x-unit"] == "minor units of the currency", where
+        assert field["x-unit"] == f"minor units of {currency}", where
         assert field.get("type") == "integer" or field["anyOf"] == [
             {"type": "integer"},
             {"type": "string", "pattern": r"^-?[0-9]+\.[0-9]+$"},
