@@ -155,7 +155,10 @@ CREATE TABLE IF NOT EXISTS {schema}.valuation_range (
     done boolean NOT NULL DEFAULT false,
     PRIMARY KEY (reprojection_no, first)
 );
+COMMENT ON TABLE {schema}.valuation IS {layout};
 """
+LAYOUT = "layout 1"
+"""Raise it when the tables change: what another layout holds is made again."""
 _COLUMNS = sql.SQL(", ").join(map(sql.Identifier, Valuation.__dataclass_fields__))
 
 
@@ -163,12 +166,24 @@ def _prepare(connection: psycopg.Connection, schema: str) -> None:
     """In a transaction of its own: whoever opens the book waits for this lock."""
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (f"{schema} tables",))
-        connection.execute(sql.SQL(_TABLES).format(schema=sql.Identifier(schema)))
+        if _has_tables(connection, schema):
+            return
+        tables = "SELECT tablename FROM pg_tables WHERE schemaname = %s AND tablename ~ '^valuation(_|$)'"
+        for (table,) in connection.execute(tables, (schema,)).fetchall():
+            connection.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(schema, table)))
+        connection.execute(sql.SQL(_TABLES).format(schema=sql.Identifier(schema), layout=sql.Literal(LAYOUT)))
+
+
+def _has_tables(connection: psycopg.Connection, schema: str) -> bool:
+    """Whether there are tables of valuations, of the layout of this program."""
+    statement = "SELECT obj_description(to_regclass(%s), 'pg_class')"
+    row = connection.execute(statement, (f"{schema}.valuation",)).fetchone()
+    return row is not None and row[0] == LAYOUT
 
 
 def stands(connection: psycopg.Connection, schema: str) -> list[Valuation]:
     """Every valuation that there is, in order of proposal."""
-    if not oid_of(connection, schema, "valuation"):
+    if not _has_tables(connection, schema):
         return []
     statement = sql.SQL("SELECT {} FROM {} ORDER BY reprojection_no")
     with connection.cursor(row_factory=class_row(Valuation)) as cursor:
@@ -199,7 +214,7 @@ def _drop(connection: psycopg.Connection, schema: str, no: int) -> None:
 
     ``connection`` commits by itself.
     """
-    if oid_of(connection, schema, "valuation"):
+    if _has_tables(connection, schema):
         with connection.transaction():
             _forget(connection, schema, no)
     _drop_table(connection, schema, no)

@@ -26,6 +26,7 @@ from adapters.valuations import (
     Valuation,
     ValuationFailed,
     ValuationRunning,
+    stands,
     value,
 )
 from adapters.valuing import COLUMNS, Task, Worker, table_of, valuer
@@ -294,6 +295,19 @@ def test_in_any_story_a_promotion_in_bulk_posts_what_the_slow_path_posts(databas
 
 
 # -- who may value what
+
+
+def test_given_tables_of_another_layout_then_they_are_nobodys_and_valuing_makes_them_again(
+    database: Database, live: int
+) -> None:
+    """Took a fault: a data directory of an earlier build made every question about reprojections fail."""
+    rows = valued(database, "cut")
+    with database.connect("projector", autocommit=True) as connection:
+        connection.execute(f"ALTER TABLE {database.book}.valuation RENAME COLUMN lines TO facts")
+        connection.execute(f"COMMENT ON TABLE {database.book}.valuation IS NULL")
+        assert stands(connection, database.book) == []
+
+    assert valued(database, "cut") == rows
 
 
 def test_given_no_such_reprojection_then_valuing_says_so(database: Database, live: int) -> None:
