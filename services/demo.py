@@ -81,6 +81,7 @@ def _show(house: House, settings: Settings) -> None:
         ),
         ("a deal's whole history", "audit deal D-2026"),
         ("what waits in suspense, since when, and why", "suspense list"),
+        ("who gained and who lost when the missed target took a rate back", "reproject diff target-2026"),
         ("who was agent of record in February, as known before the letter", _agent_book()),
         ("what the balances were before the letter", "ledger balances --known 2026-04-26"),
         ("build everything again and compare", "verify"),

@@ -46,6 +46,7 @@ def test_the_demo_tells_the_story_and_ends_well(first: Said) -> None:
         "35.51 USD",
         "The registration of deal D-2026 of birch-clinic with lumen by harbor expired; 2026-09-01 was its last",
         "Agent-of-record letter AOR-2026-31 of birch-clinic was supplemented; it is complete.",
+        "Reprojection target-2026 was promoted: recipe 1 counts, with version 2 of plan summit.",
         "100% clawed back: disconnected on 2026-05-04, 112 days after activation, within 180",
     ):
         assert sentence in first.told
@@ -77,7 +78,7 @@ def test_the_demo_again_on_the_same_data_says_the_same(first: Said, running: Pat
 def test_what_the_demo_proposes_to_try_next_works(first: Said, running: Path) -> None:
     proposed = [line for line in first.out.splitlines() if line.startswith("uv run trailbook ")]
 
-    assert len(proposed) == 8
+    assert len(proposed) == 9
     for line in proposed:
         said = MACHINE.fine(*shlex.split(line)[3:])
         assert said.out
