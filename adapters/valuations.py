@@ -1,7 +1,7 @@
 """Valuations: what each reprojection that is open would change, kept beside the live ledger and up to date with it.
 
     (none) ── value ──▶ being valued ── all ranges done ──▶ standing ── Keeper ──▶ standing at a later position
-                            │  ▲                               └── promote ──▶ promoted: kept until dropped
+                            │  ▲                               └── promote ──▶ promoted: its table goes, a row stays
                           killed, resumed
 
 A valuation is made of the facts up to one position by worker processes (``adapters.valuing``), range after range of
@@ -12,7 +12,7 @@ again whole, and rows and position move in one transaction.
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -383,6 +383,7 @@ class Keeper:
         valuations = stands(self.connection, self.database.book)
         if valuations:
             self._drop_what_was_dropped(valuations)
+            self._drop_tables_of_what_is_over(valuations)
         return sum(self.follow(valuation.reprojection_no) for valuation in valuations if valuation.standing)
 
     def _drop_what_was_dropped(self, valuations: Sequence[Valuation]) -> None:
@@ -399,16 +400,35 @@ class Keeper:
                 return
         self._recipe_version = row[0]
 
+    def _drop_tables_of_what_is_over(self, valuations: Sequence[Valuation]) -> None:
+        """What was promoted, or given up, is never read again: the journal has it, or it is valued anew."""
+        schema = self.database.book
+        over = {
+            f"{schema}.{table_of(v.reprojection_no)}": v.reprojection_no for v in valuations if v.reason is not None
+        }
+        statement = "SELECT name FROM unnest(%s::text[]) AS name WHERE to_regclass(name) IS NOT NULL"
+        for (name,) in self.connection.execute(statement, (list(over),)).fetchall() if over else ():
+            with suppress(psycopg.errors.LockNotAvailable), self._removing():
+                valuation = _held(self.connection, schema, over[name])
+                if valuation is not None and valuation.reason is not None:  # it may have been begun anew
+                    _drop_table(self.connection, schema, over[name])
+
     def _removed(self, no: int) -> bool:
         """With its table, which is left for a later step while somebody reads it."""
         try:
-            with self.connection.transaction():
-                self.connection.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(sql.Literal(REMOVAL_WAIT)))
+            with self._removing():
                 _forget(self.connection, self.database.book, no)
                 _drop_table(self.connection, self.database.book, no)
         except psycopg.errors.LockNotAvailable:
             return False
         return True
+
+    @contextmanager
+    def _removing(self) -> Iterator[None]:
+        """A transaction that waits for nobody for long."""
+        with self.connection.transaction():
+            self.connection.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(sql.Literal(REMOVAL_WAIT)))
+            yield
 
     def follow(self, no: int, upto: int | None = None) -> int:
         """One step of a valuation towards a position, or towards where the ledger is; how many positions."""

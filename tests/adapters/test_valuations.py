@@ -336,6 +336,27 @@ def test_given_a_reprojection_that_was_dropped_then_who_follows_it_drops_its_val
         assert connection.execute(f"SELECT FROM {database.book}.valuation_range").fetchall() == []
 
 
+def test_given_a_valuation_that_was_promoted_then_who_follows_it_drops_its_table_and_keeps_what_became_of_it(
+    database: Database, log: PostgresLog, told: Told, live: int
+) -> None:
+    value(database, "cut")
+    table = f"{database.book}.{table_of(standing(database, 'cut').reprojection_no)}"
+    assert not promote(told)
+    record_after(log, told, live)
+    with database.connect("projector", autocommit=True) as connection, database.connect("reader") as reading:
+        keeper = Keeper(database, connection)
+        keeper.step()
+        assert connection.execute("SELECT to_regclass(%s)", (table,)).fetchone() != (None,), "the ledger needs it yet"
+        project(database)
+        reading.execute(f"SELECT count(*) FROM {table}")
+        keeper.step()
+        assert connection.execute("SELECT to_regclass(%s)", (table,)).fetchone() != (None,), "somebody reads it"
+        reading.rollback()
+        keeper.step()
+        assert connection.execute("SELECT to_regclass(%s)", (table,)).fetchone() == (None,)
+    assert standing(database, "cut").reason == f"promoted at position {promoted_at(told)}"
+
+
 def test_given_a_promotion_while_it_is_valued_then_the_valuation_never_stands(
     database: Database, log: PostgresLog, told: Told, live: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
