@@ -23,11 +23,9 @@ from projections.ledger import (
     BOOK,
     JOURNAL,
     KIND_OF,
-    Books,
     LegFields,
-    changes_by_subject,
+    Poster,
     moved_rows,
-    post_account,
 )
 
 WRITE_ROWS = 2_000
@@ -151,8 +149,7 @@ class Worker:
         for _, facts in self._accounts(Range(HOUSE_NO, HOUSE_NO, 0)):
             for position, fact in facts:
                 self.house.learn(position, fact)
-        self.changes_of = changes_by_subject(self.house)
-        self.book_of = Books(self.house).__getitem__
+        self.poster = Poster(self.house)
         self.days: dict[int, int] = {}
         self.at = HOUSE_NO
 
@@ -190,7 +187,7 @@ class Worker:
 
     def _account(self, account_no: int, facts: list[tuple[int, Any]], sums: Sums) -> list[bytes]:
         rows: list[bytes] = []
-        for position, cell, legs in post_account(account_no, facts, self.house, self.changes_of, self.book_of):
+        for position, cell, legs in self.poster.post(account_no, facts):
             currency = cell.currency
             posting = pack_posting(position, account_no, self._last_day(cell), cell.kind, currency.encode())
             rows += pack_legs(posting, legs)

@@ -12,14 +12,27 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import groupby
-from operator import itemgetter
+from operator import itemgetter, neg
 from typing import Any, Literal, NamedTuple, Protocol
 
 from domain import months, rating
+from domain.money import over_one_denominator
 from domain.plan import CHARGE_KINDS
 from domain.rating import release_1
 from domain.rating.facts import ADJUSTMENT_NO, CASH_NO, HOLD_NO, HOUSE_NO, RECURRING, AccountFacts, Cell, HouseFacts
-from domain.rating.release_1 import Item, TermsCache
+from domain.rating.release_1 import Item, Terms, TermsCache
+from projections.alike import (
+    LINE_COMMISSION,
+    LINE_NUMBER,
+    LINE_STATEMENT,
+    LINE_VENDOR,
+    Kind,
+    Line,
+    LinesAlike,
+    Season,
+    ToldApart,
+    terms_of,
+)
 from projections.projection import Column, Row, Table
 
 JOURNAL = Table(
@@ -386,7 +399,7 @@ def settle(
 
     ``only_lines``: nothing but lines came or left at the position, so that other items stand as they are.
     """
-    if only_lines and rating.lines_are_items(account.facts):
+    if only_lines and rating.lines_are_items(account.facts, house, position):
         return _settle_lines(account, house, cell, position, book_of)
     before = account.posted.get(cell)
     if before is None and not account.fresh:
@@ -446,36 +459,110 @@ def journal_rows(position: int, cell: Cell, legs: Iterable[LegFields]) -> Iterat
 
 Changes = Mapping[str, Sequence[tuple[int, Sequence[Any]]]]
 """The changes in the house with their positions, by the subject that they concern."""
+Posting = tuple[int, Cell, Sequence[LegFields]]
+"""Position, cell and legs in their order."""
 
 
-def post_account(
-    account_no: int,
-    facts: Sequence[tuple[int, Sequence[Any]]],
-    house: HouseFacts,
-    changes_of: Changes,
-    book_of: Callable[[str], int],
-) -> Iterator[tuple[int, Cell, list[LegFields]]]:
-    """All postings of one account, in order of position: what ``Ledger`` posts for it event by event.
+class Poster:
+    """Posts account by account what ``Ledger`` posts event by event, in no particular order.
 
-    ``house`` knows everything already; ``changes_of`` are its changes by the subject that they concern.
+    Where nothing comes but lines, position after position, and each is an item of its own, the legs of all of them are
+    made at once; wherever anything else happens it is settled cell by cell, as in ``Ledger``.
     """
-    account = LedgerAccount(AccountFacts(account_no), fresh=True)
-    learn = account.facts.learn
-    for position, group in groupby(_with_changes(account_no, facts, changes_of), POSITION):
+
+    def __init__(self, house: HouseFacts) -> None:
+        """``house`` knows everything already."""
+        self.house = house
+        self.changes_of = changes_by_subject(house)
+        self.book_of = Books(house).__getitem__
+        versions = [version for of_plan in house.plans.values() for version in of_plan]
+        self.lines_alike = LinesAlike(house, ToldApart.by(versions), house.reverses_today, self._season)
+
+    def post(self, account_no: int, facts: Facts) -> Iterator[Posting]:
+        """All postings of one account. ``facts`` are all of its facts, with their positions in order."""
+        account = LedgerAccount(AccountFacts(account_no), fresh=True)
+        stretches = _stretches(_with_changes(account_no, facts, self.changes_of))
+        for number, (only_lines, stretch) in enumerate(stretches, start=1):
+            at_once = self._lines(account, stretch) if only_lines else None
+            if at_once is None:
+                for position, group in groupby(stretch, POSITION):
+                    yield from self._position(account, position, group)
+                continue
+            yield from at_once
+            if number < len(stretches):
+                for position, _, fact in stretch:
+                    account.facts.learn(position, fact)
+                for _, cell, legs in at_once:
+                    account.posted.setdefault(cell, []).extend(legs)
+
+    def _position(self, account: LedgerAccount, position: int, group: Iterable["_Merged"]) -> Iterator[Posting]:
+        """Learn what comes at a position, then settle every cell that it touches."""
         touched: set[Cell] = set()
         only_lines = True
         for _, own, fact in group:
             if own:
-                learn(position, fact)
-                touched.update(touched_by(account, house, fact, position))
+                account.facts.learn(position, fact)
+                touched.update(touched_by(account, self.house, fact, position))
                 only_lines = only_lines and fact[0] in LINES
             else:
-                touched.update(touched_by_change(account, house, fact, position))
+                touched.update(touched_by_change(account, self.house, fact, position))
                 only_lines = False
         for cell in sorted(touched) if len(touched) > 1 else touched:
-            legs = settle(account, house, cell, position, book_of, only_lines=only_lines)
+            legs = settle(account, self.house, cell, position, self.book_of, only_lines=only_lines)
             if legs:
                 yield position, cell, legs
+
+    def _lines(self, account: LedgerAccount, stretch: Sequence["_Merged"]) -> list[Posting] | None:
+        """The postings of lines that come after each other; None where they have to be settled cell by cell."""
+        account_no, known = account.facts.account_no, stretch[0][0]
+        if account_no < 0 or not rating.lines_are_items(account.facts, self.house, known):
+            return None
+        came_at = {(fact[LINE_STATEMENT], fact[LINE_NUMBER]): position for position, _, fact in stretch}
+        postings: dict[tuple[int, int, int, str], Sequence[LegFields]] = {}
+        for terms, lines in self.lines_alike.by_season(account.facts, [fact for _, _, fact in stretch], known):
+            legs_of_lines = self._legs(terms, lines) if terms is not None else None
+            if legs_of_lines is None:
+                return None
+            for line, legs in zip(lines, legs_of_lines, strict=True):
+                _, statement_no, number, _, month, kind, currency, *_ = line
+                cell = came_at[statement_no, number], month, kind, currency
+                beside = postings.get(cell)
+                postings[cell] = sorted((*beside, *legs)) if beside else legs
+        return [
+            (position, Cell(account_no, month, kind, currency), legs)
+            for (position, month, kind, currency), legs in postings.items()
+            if legs
+        ]
+
+    def _season(self, account: AccountFacts, kind: Kind, month: int, known: int) -> Season[Terms | None]:
+        """The terms of lines around a month; None where they are not paid part by part."""
+        first, after, terms = terms_of(account, kind, month, known, self.house)
+        release = rating.release(self.house.release_at(known))
+        return first, after, terms if release.part_by_part(terms) else None
+
+    def _legs(self, terms: Terms, lines: Sequence[Line]) -> list[Sequence[LegFields]] | None:
+        """The legs of each line under the same terms; None where two of a line would differ by their amounts only."""
+        bases, below = over_one_denominator([line[LINE_COMMISSION] for line in lines])
+        received, paid = release_1.paid_at_once(terms, bases, below)
+        amounts_of = {(role, self.book_of(payee)): amounts for payee, role, amounts in paid}
+        if len(amounts_of) < len(paid):
+            return None
+        amounts_of[PAYER_ROLE, self.book_of(f"vendor:{lines[0][LINE_VENDOR]}")] = list(map(neg, received))
+        items = [(line[LINE_STATEMENT], line[LINE_NUMBER]) for line in lines]
+        by_part = [
+            [item + (role, book, amount) for item, amount in zip(items, amounts, strict=True)]  # noqa: RUF005
+            for (role, book), amounts in sorted(amounts_of.items())
+        ]
+        by_line: list[Sequence[LegFields]] = list(zip(*by_part, strict=True))
+        if any(0 in amounts for amounts in amounts_of.values()):
+            return [[leg for leg in legs if leg[AMOUNT]] for legs in by_line]
+        return by_line
+
+
+def _stretches(merged: Iterable["_Merged"]) -> list[tuple[bool, list["_Merged"]]]:
+    """What comes, cut where positions at which nothing but lines come turn into others; whether they are such."""
+    turns = {position for position, own, fact in merged if not own or fact[0] != "line"}
+    return [(only, list(group)) for only, group in groupby(merged, lambda entry: entry[0] not in turns)]
 
 
 _Merged = tuple[int, bool, Sequence[Any]]

@@ -16,21 +16,30 @@ from fractions import Fraction
 from operator import itemgetter, sub
 from typing import Any, NamedTuple
 
-from domain import months, rating
+from domain import rating
 from domain.money import over_one_denominator
-from domain.plan import Retroactive, Selector, ServiceMonthsFrom
 from domain.rating import release_1
-from domain.rating.attribution import agent_of_record
-from domain.rating.facts import LINE_FIELDS, AccountFacts, Cell, Designation, HouseFacts, PlanVersion, Service
+from domain.rating.facts import AccountFacts, Designation, HouseFacts
 from domain.rating.release_1 import HOUSE, HOUSE_ROLE, Coefficient, Item, TermsCache
+from projections.alike import (
+    LINE_COMMISSION,
+    LINE_CURRENCY,
+    LINE_KIND,
+    LINE_MONTH,
+    LINE_NUMBER,
+    LINE_STATEMENT,
+    Kind,
+    Line,
+    LinesAlike,
+    Season,
+    ToldApart,
+    terms_of,
+)
 from projections.ledger import Books, difference, first_month, legs_of
 
 RULE, AGENT_OF_RECORD, STATEMENT, CODE = range(4)
 """Causes: what differs first between the old and the new reason of an item."""
 CAUSES = ("rule", "agent of record", "statement", "code")
-
-REMEMBERED_KINDS = 50_000
-"""Kinds of lines whose comparison is remembered before all are forgotten: this bounds the memory."""
 
 
 class Entry(NamedTuple):
@@ -71,16 +80,8 @@ class Valued:
 CellKey = tuple[int, int, str]
 """Month, charge kind and currency."""
 Fact = Sequence[Any]
-Line = Fact
-"""A ``line`` fact."""
-Kind = tuple[str, int, str, str | None, str | None, str | None, int]
-"""Of lines that are rated alike in a season: vendor, charge kind, currency, service named, product, service found, and
-the month in which a reversal was reported, where that may choose the plan version."""
-_kind = itemgetter(3, 5, 6, 8, 9)
 _head = itemgetter(4, 5, 6, 1, 2)
 """Of a ``line`` fact: month, charge kind, currency, statement and line."""
-_STATEMENT_NO, _LINE, _VENDOR, _MONTH, _KIND, _CURRENCY, _COMMISSION, _SERVICE, _PRODUCT = range(1, 10)
-ALWAYS = months.first_day(12)
 
 
 class Part(NamedTuple):
@@ -94,19 +95,6 @@ class Part(NamedTuple):
 
 Change = tuple[Part, ...]
 """What differs in the parts of every line under the same terms; empty where both recipes pay the same."""
-
-
-Season = tuple[int, int, Change | None]
-"""First month, month after the last, what differs; None where lines are not paid part by part."""
-
-
-@dataclass(slots=True)
-class Alike:
-    """An account that stands for all that are rated like it, and what is remembered of lines on it."""
-
-    account: AccountFacts
-    shared: bool
-    kinds: dict[Kind, list[Season]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -143,16 +131,11 @@ class Valuer:
     known: int
     """The position as of which accounts are valued."""
     book_of: Callable[[str], int]
-    remembered: int = 0
-    alike: dict[tuple[tuple[str, int], ...], Alike] = field(default_factory=dict)
-    """By the agents of record: for accounts of which nothing else counts."""
-    told_apart: "ToldApart" = field(init=False)
+    lines_alike: LinesAlike[Change | None] = field(init=False)
     releases: list[rating.Release] = field(init=False)
     """The live one and the proposed one."""
     by_service: bool = field(init=False)
     """Whether a plan pays for services rather than for lines, under either recipe."""
-    reverses_today: bool = field(init=False)
-    """Whether a reversal may be rated by the month in which it was reported, under either recipe."""
 
     @classmethod
     def of(cls, house: Sequence[tuple[int, Fact]], change: Sequence[Fact], known: int) -> "Valuer":
@@ -162,10 +145,10 @@ class Valuer:
 
     def __post_init__(self) -> None:
         versions = [v for house in (self.live, self.proposed) for of_plan in house.plans.values() for v in of_plan]
-        self.told_apart = ToldApart.by(versions)
+        reverses_today = self.live.reverses_today or self.proposed.reverses_today
+        self.lines_alike = LinesAlike(self.live, ToldApart.by(versions), reverses_today, self._season)
         self.releases = [rating.release(house.release_at(self.known)) for house in (self.live, self.proposed)]
-        self.by_service = any(version.once or version.pays_by_service_month for version in versions)
-        self.reverses_today = self.live.reverses_today or self.proposed.reverses_today
+        self.by_service = any(version.pays_by_service for version in versions)
 
     def value(self, account_no: int, facts: Sequence[tuple[int, Fact]]) -> Valued:
         """The difference on one account; nothing for what waits in suspense, which no recipe rates."""
@@ -182,7 +165,8 @@ class Valuer:
         account = AccountFacts.of(account_no, others)
         if self.by_service and account.services:
             return Valued(came, list(self.cell_by_cell(AccountFacts.of(account_no, facts))))
-        legs, whole = self._line_by_line(account, [line for line in lines if line[_MONTH] >= self.reach.first_month])
+        reached = [line for line in lines if line[LINE_MONTH] >= self.reach.first_month]
+        legs, whole = self._line_by_line(account, reached)
         if whole:
             rated_whole = self.cell_by_cell(AccountFacts.of(account_no, facts), whole)
             legs = [*(leg for leg in legs if leg[:3] not in whole), *rated_whole]
@@ -219,126 +203,23 @@ class Valuer:
 
     def _line_by_line(self, account: AccountFacts, lines: Sequence[Line]) -> tuple[list[_LegOfCell], set[CellKey]]:
         """The lines of each season rated at once; and the cells that have to be rated whole."""
-        if self.remembered > REMEMBERED_KINDS:
-            self.alike.clear()
-            self.remembered = 0
         legs: list[_LegOfCell] = []
         whole: set[CellKey] = set()
-        for alike, of_agents in self._by_agents(account, lines):
-            for kind, of_kind in self._by_kind(account, alike, of_agents):
-                for change, of_season in self._by_season(alike, kind, of_kind):
-                    if change is None:
-                        whole.update((line[_MONTH], line[_KIND], line[_CURRENCY]) for line in of_season)
-                    else:
-                        legs += self._changed(change, of_season)
+        for change, of_season in self.lines_alike.by_season(account, lines, self.known) if lines else ():
+            if change is None:
+                whole.update((line[LINE_MONTH], line[LINE_KIND], line[LINE_CURRENCY]) for line in of_season)
+            elif change:
+                legs += self._changed(change, of_season)
         return legs, whole
 
-    def _by_agents(self, account: AccountFacts, lines: Sequence[Line]) -> Iterator[tuple[Alike, Sequence[Line]]]:
-        """The lines with the account that stands for theirs; those without an agent are the house's in any case."""
-        if not self._only_agents_count(account, lines):
-            yield Alike(account, shared=False), lines
-            return
-        designations = [d for d in account.designations if d.position <= self.known < d.ended]
-        if len(designations) == 1:
-            first = months.number_of(designations[0].effective_on)
-            yield self._alike(designations[0]), [line for line in lines if line[_MONTH] >= first]
-            return
-        paid = {
-            month: agent_of_record(designations, (), months.last_day(month), self.known)
-            for month in {line[_MONTH] for line in lines}
-        }
-        for aor in dict.fromkeys(filter(None, paid.values())):
-            yield self._alike(aor), [line for line in lines if paid[line[_MONTH]] == aor]
-
-    def _only_agents_count(self, account: AccountFacts, lines: Sequence[Line]) -> bool:
-        """Whether the account's lines are rated like those of any other account with the same agents of record."""
-        if account.agencies or account.successions or account.account in self.told_apart.accounts:
-            return False
-        if any(d.service is not None or d.stays_at_latest is not None for d in account.designations):
-            return False
-        return not account.services or self.told_apart.not_by_service(account.services.values(), lines, self.live)
-
-    def _alike(self, aor: Designation) -> Alike:
-        alike = self.alike.get(aor.agents)
-        if alike is None:
-            account = AccountFacts(0, "every account with these agents")
-            account.designations.append(aor._replace(effective_on=ALWAYS, signed_on=ALWAYS))
-            alike = self.alike[aor.agents] = Alike(account, shared=True)
-        return alike
-
-    def _by_kind(
-        self, account: AccountFacts, alike: Alike, lines: Sequence[Line]
-    ) -> Iterable[tuple[Kind, Sequence[Line]]]:
-        """The lines by what their terms depend on besides the month."""
-        if not account.services and not self.reverses_today:
-            kinds = set(map(_kind, lines))
-            if len(kinds) == 1:
-                return [((*kinds.pop(), None, 0), lines)]
-            return [((*kind, None, 0), [line for line in lines if _kind(line) == kind]) for kind in kinds]
-        found: dict[tuple[str | None, int], Service | None] = {}
-        by_kind: dict[Kind, list[Line]] = {}
-        for line in lines:
-            vendor, charge_kind, currency, name, product = _kind(line)
-            month = line[_MONTH]
-            if (name, month) not in found:
-                found[name, month] = release_1.service_named(account, name, month, self.known)
-            service = found[name, month]
-            reported = line[LINE_FIELDS] if self.reverses_today and len(line) > LINE_FIELDS else 0
-            product = product or (service.product if service else None)
-            of_service = service.name if service and not alike.shared else None
-            kind = vendor, charge_kind, currency, name, product, of_service, reported if reported != month else 0
-            by_kind.setdefault(kind, []).append(line)
-        return by_kind.items()
-
-    def _by_season(
-        self, alike: Alike, kind: Kind, lines: Sequence[Line]
-    ) -> Iterator[tuple[Change | None, Sequence[Line]]]:
-        """The lines of one kind by season, those left out for which nothing differs."""
-        if not lines:
-            return
-        if alike.shared:
-            vendor, charge_kind, currency, name, product, found, reported = kind
-            name, product = self.told_apart.of(self.live, vendor, name, product, self.known)
-            kind = vendor, charge_kind, currency, name, product, found, reported
-        seasons = alike.kinds.get(kind)
-        if seasons is None:
-            seasons = alike.kinds[kind] = []
-            self.remembered += 1
-        of_lines = [line[_MONTH] for line in lines]
-        month, last = min(of_lines), max(of_lines)
-        while month <= last:
-            first, after, change = self._season(alike.account, kind, seasons, month)
-            if change != ():
-                whole = first <= min(of_lines) and last < after
-                yield change, lines if whole else [line for line in lines if first <= line[_MONTH] < after]
-            month = after
-
-    def _season(self, account: AccountFacts, kind: Kind, seasons: list[Season], month: int) -> Season:
-        """The season around a month under both recipes, and what differs in it."""
-        for season in seasons:
-            if season[0] <= month < season[1]:
-                return season
-        first, after, old = self._terms(account, kind, month, self.live)
+    def _season(self, account: AccountFacts, kind: Kind, month: int, known: int) -> Season[Change | None]:
+        """What differs between both recipes around a month; None where lines have to be rated whole."""
+        first, after, old = terms_of(account, kind, month, known, self.live)
         new = old
         if self.reach.plans:
-            from_, until, new = self._terms(account, kind, month, self.proposed)
+            from_, until, new = terms_of(account, kind, month, known, self.proposed)
             first, after = max(first, from_), min(after, until)
-        seasons.append((first, after, self._compared(old, new)))
-        return seasons[-1]
-
-    def _terms(
-        self, account: AccountFacts, kind: Kind, month: int, house: HouseFacts
-    ) -> tuple[int, int, release_1.Terms]:
-        """The terms in a month with the season in which they hold."""
-        vendor, charge_kind, currency, name, product, found, reported = kind
-        cell = Cell(account.account_no, month, charge_kind, currency)
-        service = account.services[found] if found else None
-        cache: TermsCache = {}
-        terms = release_1.terms(
-            account, house, cell, service, product, vendor, self.known, cache, named=name, reported=reported
-        )
-        ((season, _),) = next(iter(cache.values()))
-        return season.first, season.after, terms
+        return first, after, self._compared(old, new)
 
     def _compared(self, old: release_1.Terms, new: release_1.Terms) -> Change | None:
         """What differs between two terms for a line; None where lines under them have to be rated whole."""
@@ -355,7 +236,7 @@ class Valuer:
 
     def _changed(self, change: Change, lines: Sequence[Line]) -> list[_LegOfCell]:
         """The legs of all lines under one change: each payee's, and the house's, which takes what is left."""
-        bases, below = over_one_denominator([line[_COMMISSION] for line in lines])
+        bases, below = over_one_denominator([line[LINE_COMMISSION] for line in lines])
         heads = list(map(_head, lines))
         house = [0] * len(lines)
         legs: list[_LegOfCell] = []
@@ -395,9 +276,9 @@ def _standing(facts: Iterable[tuple[int, Sequence[Any]]]) -> list[Line]:
     standing: dict[tuple[int, int], Line] = {}
     for _, fact in facts:
         if fact[0] == "line":
-            standing[fact[_STATEMENT_NO], fact[_LINE]] = fact
+            standing[fact[LINE_STATEMENT], fact[LINE_NUMBER]] = fact
         elif fact[0] == "unline":
-            del standing[fact[_STATEMENT_NO], fact[_LINE]]
+            del standing[fact[LINE_STATEMENT], fact[LINE_NUMBER]]
     return list(standing.values())
 
 
@@ -408,57 +289,6 @@ def _parts(terms: release_1.Terms) -> dict[tuple[int, str], tuple[int, int]]:
         for split in terms.splits
         for part in split.commission
     }
-
-
-@dataclass(frozen=True, slots=True)
-class ToldApart:
-    """What the plans' rules name, and therefore tell from other things of its sort."""
-
-    services: frozenset[str | None]
-    accounts: frozenset[str | None]
-    products: frozenset[str | None]
-    categories: frozenset[str | None]
-    contracts: bool
-    """Whether a version tells one contract from another."""
-
-    @classmethod
-    def by(cls, versions: Sequence[PlanVersion]) -> "ToldApart":
-        selectors: list[Selector] = [
-            *(rule.when for version in versions for rule in (*version.monthly, *version.once)),
-            *(override.when for version in versions for override in version.overrides),
-        ]
-        return cls(
-            frozenset(when.service for when in selectors),
-            frozenset(when.account for when in selectors),
-            frozenset(when.product for when in selectors),
-            frozenset(when.category for when in selectors),
-            any("contract-term" in version.ends_with for version in versions)
-            or not all(isinstance(version.applies_to, ServiceMonthsFrom | Retroactive) for version in versions),
-        )
-
-    def not_by_service(self, services: Iterable[Service], lines: Iterable[Line], house: HouseFacts) -> bool:
-        """Whether lines for these services are rated like lines of the same product for none."""
-        by_name: dict[str | None, Service] = {}
-        for service in services:
-            if self.contracts or service.service in self.services or service.name in self.services:
-                return False
-            if service.category in self.categories:
-                by_name[service.name] = service
-        return not by_name or all(
-            (line[_VENDOR], line[_PRODUCT] or service.product) in house.categories
-            for service in by_name.values()
-            for line in lines
-        )
-
-    def of(
-        self, house: HouseFacts, vendor: str, service: str | None, product: str | None, known: int
-    ) -> tuple[str | None, str | None]:
-        """A service and a product that no rule names are like none."""
-        if product is not None and product not in self.products:
-            position, category = house.categories.get((vendor, product), (known + 1, None))
-            if position > known or category not in self.categories:
-                product = None
-        return service if service in self.services else None, product
 
 
 # -- why an item differs

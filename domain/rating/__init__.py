@@ -24,7 +24,10 @@ class Release(Protocol):
     ) -> tuple[list[Item], list[Item]]: ...
 
     def part_by_part(self, terms: Terms, /) -> bool:
-        """Whether each payee's part of a line under these terms is its own: the base times the coefficient, rounded."""
+        """Whether each payee's part of a line under these terms is its own: the base times the coefficient, rounded.
+
+        Then ``release_1.paid_at_once`` gives the shares of many such lines.
+        """
 
 
 RELEASES: Mapping[int, Release] = {1: release_1, 2: release_2}
@@ -54,6 +57,8 @@ def moved(
     return release(house.release_at(position)).moved(account, house, cell, position, cache)
 
 
-def lines_are_items(account: AccountFacts) -> bool:
-    """Whether every line is an item of its own, whatever lines are beside it: in suspense, and without services."""
-    return account.account_no < 0 or not account.services
+def lines_are_items(account: AccountFacts, house: HouseFacts, known: int) -> bool:
+    """Whether every line is an item of its own, whatever lines are beside it: in suspense, without services, and with
+    services for which no plan pays, so that they gather no lines.
+    """
+    return account.account_no < 0 or not account.services or not house.pays_by_service(known)

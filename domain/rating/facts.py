@@ -570,6 +570,11 @@ class PlanVersion:
             override.pay.kind in by_month for override in self.overrides
         )
 
+    @property
+    def pays_by_service(self) -> bool:
+        """Whether anything in it is paid for a service rather than for a line."""
+        return bool(self.once) or self.pays_by_service_month
+
 
 class RecipeFrom(NamedTuple):
     """What was promoted at a position: from there on values are made with it."""
@@ -678,6 +683,8 @@ class HouseFacts:
     on_plan: dict[str, set[str]] = field(default_factory=dict)
     by_service_month_since: int = NEVER
     """The first position at which a plan paid anything for a month in service."""
+    by_service_since: int = NEVER
+    """The first position at which a plan paid anything for a service: once, or for a month in service."""
     reverses_today: bool = False
     """Whether any version ever rated reversals by the month in which they were reported."""
     recipes: list[RecipeFrom] = field(default_factory=list)
@@ -686,6 +693,10 @@ class HouseFacts:
     def pays_by_service_month(self, known: int) -> bool:
         """Whether anything is paid for a month in service, as known at a position."""
         return self.by_service_month_since <= known
+
+    def pays_by_service(self, known: int) -> bool:
+        """Whether anything was ever paid for a service rather than for a line, as known at a position."""
+        return self.by_service_since <= known
 
     @classmethod
     def of(cls, facts: Iterable[tuple[int, Sequence[Any]]]) -> "HouseFacts":
@@ -732,6 +743,11 @@ class HouseFacts:
         held = [a for a in agreements if a.position <= known and a.month <= month]
         last = max(held, key=lambda a: (a.on, a.position), default=None)
         return last if last is not None and last.ended else None
+
+    def category_of(self, vendor: str, product: str | None, known: int) -> str | None:
+        """The category in which the vendor lists a product."""
+        position, category = self.categories.get((vendor, product or ""), (NEVER, ""))
+        return category if position <= known else None
 
     def with_downlines(self, agents: Iterable[str]) -> set[str]:
         """The agents and everybody who ever stood below them."""
@@ -785,6 +801,8 @@ def _plan(house: HouseFacts, position: int, fact: Sequence[Any]) -> None:
     house.plans.setdefault(version.plan, []).append(version)
     if version.pays_by_service_month:
         house.by_service_month_since = min(house.by_service_month_since, position)
+    if version.pays_by_service:
+        house.by_service_since = min(house.by_service_since, position)
     house.reverses_today = house.reverses_today or version.reverses_today
 
 

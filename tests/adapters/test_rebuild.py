@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from psycopg import sql
@@ -24,7 +25,7 @@ from adapters.workers import Range
 from domain.log import NewEvent
 from domain.message import Recorded, Refused
 from domain.plan import Flat, MultipleOfMrcOnce, Override, OverridePercentOfCommission, PercentOfMrc, Rule, Selector
-from projections import ledger
+from projections import alike, ledger
 from services.commands import Commands
 from tests.bench.book import Size, write
 from tests.system.generated import (
@@ -231,6 +232,30 @@ def test_a_generated_book_built_again_is_the_same(database: Database) -> None:
     rebuild(database, LEDGER, 2)
     assert dump(database, database.book) == live
     assert len(live["journal"]) > 4 * 60 * 8
+
+
+@pytest.mark.parametrize("remembered", [50_000, 1])
+def test_lines_of_a_generated_book_are_posted_at_once_and_are_those_posted_one_by_one(
+    database: Database, remembered: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alike, "REMEMBERED_KINDS", remembered)
+    write(database, Size(accounts=60, months=14))
+    project(database)
+    worker = Worker(Task(database.conninfo("projector"), database.book, database.book_next, 0, 2**62))
+    accounts = list(worker._accounts(Range(1, 2**60, 0)))
+    settled = Mock(wraps=ledger.settle)
+    monkeypatch.setattr(ledger, "settle", settled)
+
+    def posted() -> list[tuple[int, list[tuple[Any, ...]]]]:
+        settled.reset_mock()
+        return [(no, sorted((*of, *legs) for *of, legs in worker.poster.post(no, facts))) for no, facts in accounts]
+
+    at_once = posted()
+    assert settled.call_count < 50
+    monkeypatch.setattr(ledger.Poster, "_lines", lambda *_: None)
+    assert posted() == at_once
+    assert settled.call_count > 800
+    worker.close()
 
 
 # -- whatever state the live tables are in

@@ -36,7 +36,7 @@ from domain.message import Issued, Recorded
 from domain.plan import Rule, Selector
 from domain.rating.facts import AccountFacts
 from domain.recipe import DropReprojection, PlanVersionRef, ProposeReprojection
-from projections import valuation
+from projections import alike
 from services.commands import Commands
 from tests.adapters.test_rebuild import STORY, grown, project
 from tests.bench.book import ANN, Size, write
@@ -464,7 +464,7 @@ class _Fourth:
 def test_given_a_whole_book_then_line_by_line_is_cell_by_cell(
     book: Database, name: str, remembered: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(valuation, "REMEMBERED_KINDS", remembered)
+    monkeypatch.setattr(alike, "REMEMBERED_KINDS", remembered)
     with book.connect("projector") as connection:
         upto = head_of(connection, book.house)
         change = (

@@ -13,6 +13,7 @@ from adapters.database import Database
 from adapters.projectors import LEDGER
 from adapters.workers import Range
 from domain import rating
+from domain.rating import release_1
 from projections import ledger
 from tests.bench.beside import balances_a_second
 from tests.bench.book import Size, write
@@ -96,35 +97,39 @@ class _Bench:
 
         def post() -> float:
             started = process_time()
+            poster = ledger.Poster(worker.house)
             for account_no, facts in accounts:
-                for _ in ledger.post_account(account_no, facts, worker.house, worker.changes_of, worker.book_of):
+                for _ in poster.post(account_no, facts):
                     pass
             return float((process_time() - started) / lines * 1e6)
 
-        rated_by = {name: getattr(rating, name) for name in ("rate", "moved")}
-        answers: dict[str, list[Any]] = {name: [] for name in rated_by}
+        rated_by = {
+            (module, name): getattr(module, name)
+            for module, name in ((rating, "rate"), (rating, "moved"), (ledger, "terms_of"), (release_1, "paid_at_once"))
+        }
+        answers: dict[Any, list[Any]] = {which: [] for which in rated_by}
 
-        def post_with(instead: dict[str, Any]) -> float:
-            for name, function in instead.items():
-                setattr(rating, name, function)
+        def post_with(instead: dict[Any, Any]) -> float:
+            for (module, name), function in instead.items():
+                setattr(module, name, function)
             try:
                 return post()
             finally:
-                for name, function in rated_by.items():
-                    setattr(rating, name, function)
+                for (module, name), function in rated_by.items():
+                    setattr(module, name, function)
 
-        def remembering(name: str) -> Any:
-            def remembered(*given: Any) -> Any:
-                answers[name].append(rated_by[name](*given))
-                return answers[name][-1]
+        def remembering(which: Any) -> Any:
+            def remembered(*given: Any, **named: Any) -> Any:
+                answers[which].append(rated_by[which](*given, **named))
+                return answers[which][-1]
 
             return remembered
 
         def post_unrated() -> float:
-            again = {name: iter(given) for name, given in answers.items()}
-            return post_with({name: lambda *_, name=name: next(again[name]) for name in rated_by})
+            again = {which: iter(given) for which, given in answers.items()}
+            return post_with({which: lambda *_, which=which, **__: next(again[which]) for which in rated_by})
 
-        post_with({name: remembering(name) for name in rated_by})
+        post_with({which: remembering(which) for which in rated_by})
         found = interleaved(max(3, self.rounds), {"all": post, "unrated": post_unrated})
         rated = sorted(a - b for a, b in zip(found["all"], found["unrated"], strict=True))[len(found["all"]) // 2]
         yield Measured("rating", "learn, rate, post a line", sorted(found["all"])[len(found["all"]) // 2], "µs/line")

@@ -314,13 +314,11 @@ def a_ledger_that_forgets_all_at_every_position_posts_the_same(told: Told) -> No
 
 def posting_account_by_account_gives_the_same(told: Told) -> None:
     tables, house = told.simulation.book.tables, Auditor(told).at_the_end().house
-    changes = ledger.changes_by_subject(house)
+    poster = ledger.Poster(house)
     rows: list[tuple[Any, ...]] = []
     for account_no in {row[0] for row in tables.content["facts"]} - {HOUSE_NO, *KIND_OF}:
         own = list(tables.account(account_no, NEVER))
-        for position, cell, legs in ledger.post_account(
-            account_no, own, house, changes, lambda payee: payee_book(payee, house)
-        ):
+        for position, cell, legs in poster.post(account_no, own):
             rows += [row.values for row in ledger.journal_rows(position, cell, legs) if row.table == "journal"]
     assert sorted(rows) == sorted(tuple(entry) for entry in journal(told) if entry.of_a_cell)
 

@@ -11,6 +11,7 @@ product and service in a season (months in which nothing dated begins or ends), 
 
 from domain.rating.release_1.items import (
     moved,
+    paid_at_once,
     part_by_part,
     parts_of,
     rate,
@@ -45,6 +46,7 @@ __all__ = [
     "Zero",
     "agent_payee",
     "moved",
+    "paid_at_once",
     "part_by_part",
     "parts_of",
     "rate",

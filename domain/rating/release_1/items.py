@@ -1,7 +1,8 @@
 """From a cell's lines and services to its items: what is rated, rounded, and sums exactly."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
+from operator import sub
 
 from domain import months
 from domain.money import divide, half_away
@@ -65,10 +66,12 @@ def moved(
             left.append(line)
     if account.account_no < 0:
         return [_suspended(ln, ln.because) for ln in came], [_suspended(ln, ln.because) for ln in left]
-    return (
-        [_rate_line(account, house, cell, ln, None, position, cache) for ln in came],
-        [_rate_line(account, house, cell, ln, None, position, cache) for ln in left],
-    )
+
+    def rated(line: Line) -> Item:
+        service = service_of(account, line, cell.month, position) if account.services else None
+        return _rate_line(account, house, cell, line, service, position, cache)
+
+    return list(map(rated, came)), list(map(rated, left))
 
 
 def waiting_for_service(account: AccountFacts, known: int) -> Iterator[Line]:
@@ -209,10 +212,31 @@ def part_by_part(terms: Terms) -> bool:
     return True
 
 
+Paid = tuple[str, int, list[int]]
+"""A payee, its role, and its amounts in minor units: one a line, in their order."""
+
+
+def paid_at_once(terms: Terms, bases: Sequence[int], below: int) -> tuple[list[int], list[Paid]]:
+    """What is received for many lines under the same terms and who is paid what: the shares that ``rate`` gives each.
+
+    ``bases`` are the lines' commissions, each over ``below``.
+    """
+    received = left = parts_of(bases, below, 1, 1)
+    if terms.suspense_because:
+        return received, [(SUSPENSE, SUSPENSE_ROLE, received)]
+    paid: list[Paid] = []
+    for split in terms.splits:
+        for payee, role, numerator, denominator, _, _ in split.commission:
+            parts = parts_of(bases, below, numerator, denominator)
+            left = list(map(sub, left, parts))
+            paid.append((payee, role, parts))
+    return received, [*paid, (HOUSE, HOUSE_ROLE, left)]
+
+
 def parts_of(bases: Iterable[int], below: int, numerator: int, denominator: int) -> list[int]:
     """``numerator / denominator`` of each base, itself over ``below``, rounded half away from zero on its own.
 
-    One line's share when the ledger rates it, and those of all lines of a season when they are valued at once.
+    One line's share when it is rated alone, and those of all lines of a season when they are rated at once.
     """
     below *= denominator
     return [

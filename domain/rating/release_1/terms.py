@@ -166,7 +166,7 @@ def _compile(
             (), (Zero(HOUSE, f"{account.account} has no agent of record in {MONTH}"),), suspense_because=elsewhere
         )
     product = product or (service.product if service else None)
-    category = _category(house, vendor, product, known) or (service.category if service else None)
+    category = house.category_of(vendor, product, known) or (service.category if service else None)
     subject = Subject(account, house, cell, service, product, category, vendor, known, once, named, reported)
     stay = None if once else agent_of_record(account.designations, service_names(service, named), day, known)
     stay = None if stay == aor else stay
@@ -223,13 +223,6 @@ def _paid_agents(
         if aor is not None:
             return aor
     return None
-
-
-def _category(house: HouseFacts, vendor: str, product: str | None, known: int) -> str | None:
-    if product is None:
-        return None
-    position, category = house.categories.get((vendor, product), (known + 1, ""))
-    return category if position <= known else None
 
 
 def _split(subject: Subject, aor: Designation, index: int, stay: Designation | None) -> Split:
