@@ -160,5 +160,5 @@ def test_what_is_wrong_with_asking_for_a_statement_is_said(trailbook: Program) -
     assert "name the folder" in trailbook.wrong(2, "statement", "--all", "--pay-run", "may")
     assert "is for the terminal" in trailbook.wrong(2, "statement", "harbor", "--pay-run", "may", "--out", "/x/y")
     assert trailbook.wrong(2, "statement", "harbor", "--pay-run", "may", "--format", "csv", "--out", "/x/y") == (
-        "--out /x/y: No such file or directory"
+        "--out /x/y cannot be written: No such file or directory; name another file"
     )
