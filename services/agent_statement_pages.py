@@ -6,16 +6,15 @@ A statement's data give the same bytes for ever; nothing here reads a clock. Amo
 import csv
 import io
 from collections.abc import Iterator, Mapping
-from functools import cache
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from rich.table import Table
 from rich.text import Text
 
 from domain.money import show
 from services import render
 from services.agent_statement_rows import COLUMNS
+from services.pages import cell_amount, cell_text, page
 
 Data = Mapping[str, Any]
 
@@ -34,9 +33,6 @@ BRIDGE = (
 """What leads from the last balance to this one, in order, and whether the line is the sum of those above it."""
 TAKEN = ("held_back", "paid")
 """What leaves the balance: shown below zero, so that the column adds up to what is carried forward."""
-
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-"""A spreadsheet takes a text that begins like this for a formula."""
 
 
 def bridge(part: Data) -> list[tuple[str, int, bool]]:
@@ -109,40 +105,30 @@ def _cell(column: str, value: Any, currency: str) -> str:
     if value is None:
         return ""
     if column == "amount_minor":
-        return show(value, currency).replace(",", "")
+        return cell_amount(value, currency)
     if column == "base":
         return str(value).replace(",", "")
-    text = str(value)
-    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
+    return cell_text(str(value))
 
 
 # -- HTML
 
 
-@cache
-def _environment() -> Environment:
-    return Environment(
-        loader=PackageLoader("services"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-
-
 def as_html(statement: Data) -> str:
-    """One page with all that it needs; every text in it is escaped."""
     names: Mapping[str, str] = statement["names"]
 
     def party(kind: str, key: str) -> str:
         name = names.get(f"{kind}:{key}")
         return f"{name} ({key})" if name else key
 
-    return (
-        _environment()
-        .get_template("agent_statement.html")
-        .render(statement=statement, party=party, money=show, bridge=bridge, sections=sections, carried=carried)
+    return page(
+        "agent_statement.html",
+        statement=statement,
+        party=party,
+        money=show,
+        bridge=bridge,
+        sections=sections,
+        carried=carried,
     )
 
 

@@ -7,11 +7,9 @@ in units, JSON has minor units. No format holds more rows than it shows at once.
 import csv
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import IO, Any, NamedTuple
 
 import orjson
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from rich.table import Table
 from rich.text import Text
@@ -19,7 +17,7 @@ from rich.text import Text
 from domain.money import show
 from domain.words import counted
 from services import render
-from services.agent_statement_pages import FORMULA_STARTS
+from services.pages import cell_amount, cell_text, page
 from services.reprojection_diff import Part, PayeeTotal, Row, Selection, Size, Total
 from services.reprojection_plot import columns, horizontal_bars
 
@@ -194,12 +192,8 @@ def write_csv(rows: Iterable[Row], out: IO[str]) -> None:
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow(CSV_COLUMNS)
     for row in rows:
-        amounts = (show(minor, row.currency).replace(",", "") for minor in (row.amount_minor, row.paid_minor))
-        writer.writerow((*map(_text, row[:5]), *amounts))
-
-
-def _text(value: str) -> str:
-    return f"'{value}" if value.startswith(FORMULA_STARTS) else value
+        amounts = (cell_amount(minor, row.currency) for minor in (row.amount_minor, row.paid_minor))
+        writer.writerow((*map(cell_text, row[:5]), *amounts))
 
 
 def write_json(report: Report, rows: Iterable[Mapping[str, Any]], out: IO[str]) -> None:
@@ -312,33 +306,17 @@ def _rows_table(rows: list[tuple[Row, list[Part]]], currency: str) -> Table:
 # -- HTML
 
 
-@cache
-def _environment() -> Environment:
-    return Environment(
-        loader=PackageLoader("services"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-
-
 def as_html(report: Report) -> str:
-    """One page with all that it needs and nothing from elsewhere; every text in it is escaped."""
-    return (
-        _environment()
-        .get_template("reprojection.html")
-        .render(
-            report=report,
-            money=show,
-            signed=signed,
-            in_all=in_all,
-            say=words(report.head),
-            shown=lambda payees: ends(payees, ON_PAGE),
-            bars=_bars,
-            months_plot=_months_plot,
-        )
+    return page(
+        "reprojection.html",
+        report=report,
+        money=show,
+        signed=signed,
+        in_all=in_all,
+        say=words(report.head),
+        shown=lambda payees: ends(payees, ON_PAGE),
+        bars=_bars,
+        months_plot=_months_plot,
     )
 
 
