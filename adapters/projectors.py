@@ -1,7 +1,8 @@
 """Projectors: read on, project, and commit rows and position in one transaction. Killed at any point they lose nothing.
 
-The facts and the audit views read the log; the ledger reads the facts. A projector that meets what it cannot process
-stops at it, with the position and the reason, after committing what came before.
+The facts and the audit views read the log; the ledger reads the facts, and posts a promotion from its valuation where
+that stands. A projector that meets what it cannot process stops at it, with the position and the reason, after
+committing what came before.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator

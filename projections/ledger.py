@@ -2,7 +2,8 @@
 
 When facts arrive, the ledger asks which cells they touch, rates them as known before and at that position, and posts
 what differs, at that position: one balanced posting for each (position, cell), never coalesced. Positions come in
-order; of what a row holds nothing comes from a clock, a sequence, a hash or the edge of a batch.
+order; of what a row holds nothing comes from a clock, a sequence, a hash or the edge of a batch. The promotion of a
+recipe is an event like any other: what it concerns is rated by the recipe before it and by the one from it on.
 
 Signs: a credit is above zero. What an agent is owed is a credit on ``payable``; what a vendor owes the house is a debit
 on its ``receivable``; money in the bank is a debit.

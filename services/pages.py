@@ -1,4 +1,4 @@
-"""What all that leaves the house has in common, page or spreadsheet: text stays text, the same data is the same bytes."""
+"""What all pages and spreadsheets have in common: text stays text, and the same data is the same bytes."""
 
 from functools import cache
 from typing import Any
