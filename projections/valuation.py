@@ -98,7 +98,7 @@ Change = tuple[Part, ...]
 
 
 @dataclass(slots=True)
-class Reach:
+class Concerned:
     """Whom a change of the recipe can concern at all, as the ledger asks when it is promoted."""
 
     first_month: int
@@ -108,7 +108,7 @@ class Reach:
     """Whether it brings or ends plan versions, rather than another release alone."""
 
     @classmethod
-    def of(cls, change: Sequence[Fact], proposed: HouseFacts) -> "Reach":
+    def of(cls, change: Sequence[Fact], proposed: HouseFacts) -> "Concerned":
         plans = [fact for fact in change if fact[0] != "recipe"]
         if any(fact[0] == "recipe" and fact[2] is not None for fact in change):
             return cls(0, None, bool(plans))
@@ -127,7 +127,7 @@ class Valuer:
 
     live: HouseFacts
     proposed: HouseFacts
-    reach: Reach
+    concerned: Concerned
     known: int
     """The position as of which accounts are valued."""
     book_of: Callable[[str], int]
@@ -141,7 +141,7 @@ class Valuer:
     def of(cls, house: Sequence[tuple[int, Fact]], change: Sequence[Fact], known: int) -> "Valuer":
         """``house`` is what it has learned up to a position, ``change`` what it would learn there."""
         live, proposed = HouseFacts.of(house), as_proposed(house, change, known)
-        return cls(live, proposed, Reach.of(change, proposed), known, Books(live).__getitem__)
+        return cls(live, proposed, Concerned.of(change, proposed), known, Books(live).__getitem__)
 
     def __post_init__(self) -> None:
         versions = [v for house in (self.live, self.proposed) for of_plan in house.plans.values() for v in of_plan]
@@ -165,7 +165,7 @@ class Valuer:
         account = AccountFacts.of(account_no, others)
         if self.by_service and account.services:
             return Valued(came, list(self.cell_by_cell(AccountFacts.of(account_no, facts))))
-        reached = [line for line in lines if line[LINE_MONTH] >= self.reach.first_month]
+        reached = [line for line in lines if line[LINE_MONTH] >= self.concerned.first_month]
         legs, whole = self._line_by_line(account, reached)
         if whole:
             rated_whole = self.cell_by_cell(AccountFacts.of(account_no, facts), whole)
@@ -175,7 +175,7 @@ class Valuer:
 
     def _concerned(self, facts: Iterable[tuple[int, Fact]]) -> bool:
         """Whether anybody was ever named on the account whom the change can concern."""
-        agents = self.reach.agents
+        agents = self.concerned.agents
         for _, fact in facts:
             if fact[0] == "aor" and (agents is None or any(agent in agents for agent, _ in fact[2])):
                 return True
@@ -189,7 +189,7 @@ class Valuer:
         proposed: TermsCache = {}
         cells = {*account.cells(self.live, self.known), *account.cells(self.proposed, self.known)}
         for cell in sorted(cells):
-            if cell.month < self.reach.first_month or (only is not None and cell[1:] not in only):
+            if cell.month < self.concerned.first_month or (only is not None and cell[1:] not in only):
                 continue
             old = rating.rate(account, self.live, cell, self.known, live)
             new = rating.rate(account, self.proposed, cell, self.known, proposed)
@@ -216,7 +216,7 @@ class Valuer:
         """What differs between both recipes around a month; None where lines have to be rated whole."""
         first, after, old = terms_of(account, kind, month, known, self.live)
         new = old
-        if self.reach.plans:
+        if self.concerned.plans:
             from_, until, new = terms_of(account, kind, month, known, self.proposed)
             first, after = max(first, from_), min(after, until)
         return first, after, self._compared(old, new)

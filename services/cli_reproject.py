@@ -210,7 +210,7 @@ def show_(reprojection: Id, json: Json = False) -> None:
     with _reprojections() as reprojections:
         standing = reprojections.standing(reprojection)
         found = reprojections.found(reprojection)
-        agents = reaches(found.proposed.change, reprojections.house.queries(caught_up=False).house)
+        agents = reaches(found.proposed, reprojections.house.queries(caught_up=False).house)
     recipe = list(recipe_words(found.proposed.change))
     if json:
         render.as_json(

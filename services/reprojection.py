@@ -34,7 +34,7 @@ from domain.recipe import (
 from projections import plan_words
 from projections.facts.terms import proposed_facts
 from projections.ledger import MARGIN, PAYER_ROLE
-from projections.valuation import as_proposed
+from projections.valuation import Concerned, as_proposed
 from services.house import House
 from services.queries import Mismatch, NotFound, Queries
 from services.reprojection_diff import EVERYTHING, Differences, Selection, snapshot, totals
@@ -312,12 +312,10 @@ def rule_words(change: RecipeChange) -> Iterator[str]:
         yield from map(plan_words.override, body.overrides)
 
 
-def reaches(change: RecipeChange, house: HouseFacts) -> list[str] | None:
+def reaches(proposed: ReprojectionProposed, house: HouseFacts) -> list[str] | None:
     """The agents whose accounts it can reach, whether or not a figure differs; None for everybody."""
-    if change.release is not None:
-        return None
-    plans = [*(body.plan for body in change.plan_versions), *(ref.plan for ref in change.ended)]
-    return sorted(house.with_downlines({agent for plan in plans for agent in house.on_plan.get(plan, ())}))
+    agents = Concerned.of(proposed_facts(proposed), house).agents
+    return None if agents is None else sorted(agents)
 
 
 def _as_proposed(queries: Queries, proposed: ReprojectionProposed, upto: int) -> HouseFacts:
