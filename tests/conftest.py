@@ -1,4 +1,4 @@
-"""What tests share: one PostgreSQL server a session, one house a test."""
+"""What tests share: one PostgreSQL server and one Kafka broker a session; one house and its own topics a test."""
 
 from collections.abc import Iterator
 
@@ -6,6 +6,7 @@ import pytest
 
 from adapters.database import Database, DatabaseUnavailable
 from adapters.log import PostgresLog
+from tests.broker import Kafka, NoBroker, broker
 from tests.database import NoServer, fresh_house, server
 
 
@@ -32,3 +33,13 @@ def log(database: Database) -> Iterator[PostgresLog]:
     """The log of a new, empty house."""
     with PostgresLog(database) as log:
         yield log
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[Kafka]:
+    """A real broker. Without one the run ends, as without PostgreSQL."""
+    try:
+        with broker() as kafka:
+            yield kafka
+    except NoBroker as error:
+        pytest.exit(f"the tests need an Apache Kafka broker: {error}", returncode=2)

@@ -27,7 +27,7 @@ def server() -> Iterator[str]:
     try:
         if given:
             yield given
-        elif _docker_answers():
+        elif docker_answers():
             with _container() as url:
                 yield url
         else:
@@ -61,7 +61,7 @@ def _container() -> Iterator[str]:
         container.stop()
 
 
-def _docker_answers() -> bool:
+def docker_answers() -> bool:
     from docker import DockerClient  # type: ignore[import-untyped]  # noqa: PLC0415
     from docker.errors import DockerException  # type: ignore[import-untyped]  # noqa: PLC0415
 
