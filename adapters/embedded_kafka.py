@@ -6,6 +6,7 @@ then sees its standard input close.
 """
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -22,6 +23,7 @@ SCRIPT = Path(__file__).parent.parent / "deploy" / "kafka" / "start.sh"
 FETCH_SECONDS = 900.0
 START_SECONDS = 90.0
 STOP_SECONDS = 20.0
+LEAST_ROOM_BYTES = 1_000_000
 START_ATTEMPTS = 4
 """Another process may take a free port first, and a broker whose starter was killed needs a moment to end."""
 
@@ -59,6 +61,8 @@ class EmbeddedKafka:
         if self.runs:
             return self.bootstrap_servers
         given = self.port
+        if given and not _is_free(given):
+            raise KafkaUnavailable(f"port {given} of 127.0.0.1 is taken; stop what listens there or give another port")
         fetch_jars()
         for attempt in range(1, START_ATTEMPTS + 1):
             self.port = given or free_port()
@@ -99,8 +103,6 @@ class EmbeddedKafka:
                 os.killpg(self._process.pid, number)
 
     def _start_once(self) -> None:
-        if not _is_free(self.port or 0):
-            raise _Collision(f"port {self.port} of 127.0.0.1 is taken, so that Apache Kafka cannot listen there")
         said_before = self._launch()
         deadline = time.monotonic() + START_SECONDS
         while not self._answers():
@@ -163,10 +165,10 @@ class EmbeddedKafka:
 
     def _reason(self, said: str) -> Exception:
         if "Address already in use" in said:
-            return _Collision(f"a port of 127.0.0.1 is taken, so that Apache Kafka cannot listen on {self.port}")
+            return _Collision(f"port {self.port} or {self._controller_port} of 127.0.0.1 is taken; start again")
         if "Failed to acquire lock on file" in said:
             return _Collision(f"another Apache Kafka uses {self.data_dir}; stop it, or give another directory")
-        if "No space left on device" in said:
+        if "No space left on device" in said or shutil.disk_usage(self.data_dir).free < LEAST_ROOM_BYTES:
             return KafkaUnavailable(f"no room is left in {self.data_dir}, so that Apache Kafka cannot start")
         return KafkaUnavailable(f"Apache Kafka cannot start: {_last_sentence(said)}; its log is {self.log}")
 

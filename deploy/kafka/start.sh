@@ -30,19 +30,24 @@ find_java() {
     [ "${found:-0}" -ge 17 ] || fail "Apache Kafka $version needs Java 17, and $java is version ${found:-unknown}; set JAVA_HOME"
 }
 
+first_fault() {
+    { grep -m 1 ERROR "$1" || tail -n 1 "$1"; } | sed -e $'s/\033\\[[0-9;]*m//g' -e 's/^\[ERROR\] //' -e 's/ -> \[Help 1\]$//' | cut -c 1-800
+}
+
 # A folder appears under its name only when it is whole, so that others may fetch at the same time.
 fetch_jars() {
     [ ! -d "$jars" ] || return 0
     command -v mvn >/dev/null || fail "the jars of Apache Kafka $version are not in $jars, and there is no Maven (mvn) here to fetch them"
     mkdir -p "$(dirname "$jars")" || fail "the jars of Apache Kafka $version cannot be kept in $jars; set KAFKA_CACHE_DIR"
-    find "$(dirname "$jars")" -maxdepth 1 -name 'kafka-*.??????' -mtime +1 -exec rm -rf {} + # of one that was killed
+    find "$(dirname "$jars")" -maxdepth 1 -name 'kafka-*.new.??????' -mtime +1 -exec rm -rf {} + # of one that was killed
     local new
-    new=$(mktemp -d "$jars.XXXXXX")
+    new=$(mktemp -d "$jars.new.XXXXXX")
     trap "rm -rf '$new'" EXIT
     # a repository of its own, so that every jar is downloaded and its checksum compared, also what others left behind
-    mvn --batch-mode --quiet --strict-checksums --file "$here/pom.xml" -Dmaven.repo.local="$new/repository" \
-        dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$new/jars" >"$new/log" 2>&1 </dev/null ||
-        fail "Maven cannot fetch the jars of Apache Kafka $version: $(grep -m 1 ERROR "$new/log" || tail -n 1 "$new/log")"
+    mvn --batch-mode --quiet --strict-checksums -Dstyle.color=never --file "$here/pom.xml" \
+        -Dmaven.repo.local="$new/repository" org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies \
+        -DincludeScope=runtime -DoutputDirectory="$new/jars" >"$new/log" 2>&1 </dev/null ||
+        fail "Maven cannot fetch the jars of Apache Kafka $version: $(first_fault "$new/log")"
     [ -d "$jars" ] || mv "$new/jars" "$jars"
     rm -rf "$new"
     trap - EXIT
@@ -92,7 +97,10 @@ trap 'kill "$broker" 2>/dev/null' TERM INT
     trap '' TERM INT
     read -r -u 3 _ || true
     kill "$broker" 2>/dev/null
-    sleep 10
+    for _ in {1..40}; do
+        sleep 0.25
+        kill -0 "$broker" 2>/dev/null || exit
+    done
     kill -KILL "$broker" 2>/dev/null
 ) &
 watcher=$!
