@@ -55,6 +55,7 @@ class Kafka:
     @contextmanager
     def producer(self, transactional_id: str | None = None, **settings: Any) -> Iterator[KafkaProducer]:
         """A producer; with a transactional id, one that can begin a transaction."""
+        settings = {"retry_backoff_ms": 10, **settings}
         producer = KafkaProducer(
             bootstrap_servers=self.bootstrap_servers, transactional_id=transactional_id, **settings
         )
