@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
@@ -90,8 +91,11 @@ class EmbeddedKafka:
 
     def kill(self) -> None:
         """SIGKILL, as a lost machine would; the files stay as they were at that moment."""
-        self.signal(signal.SIGKILL)
         if self._process is not None:
+            with suppress(psutil.NoSuchProcess):
+                others = psutil.Process(self._process.pid).children(recursive=True)
+                self.signal(signal.SIGKILL)
+                psutil.wait_procs(others, timeout=5)
             self._process.wait()
             _close(self._process)
         self._process = None
@@ -166,8 +170,8 @@ class EmbeddedKafka:
     def _reason(self, said: str) -> Exception:
         if "Address already in use" in said:
             return _Collision(f"port {self.port} or {self._controller_port} of 127.0.0.1 is taken; start again")
-        if "Failed to acquire lock on file" in said:
-            return _Collision(f"another Apache Kafka uses {self.data_dir}; stop it, or give another directory")
+        if "another Apache Kafka uses" in said:
+            return _Collision(_last_sentence(said))
         if "No space left on device" in said or shutil.disk_usage(self.data_dir).free < LEAST_ROOM_BYTES:
             return KafkaUnavailable(f"no room is left in {self.data_dir}, so that Apache Kafka cannot start")
         return KafkaUnavailable(f"Apache Kafka cannot start: {_last_sentence(said)}; its log is {self.log}")

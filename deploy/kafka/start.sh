@@ -69,6 +69,10 @@ port=${KAFKA_PORT:-9092}
 controller_port=${KAFKA_CONTROLLER_PORT:-$((port + 1))}
 data=${KAFKA_DATA_DIR:-kafka-data}
 mkdir -p "$data/log" || fail "the data directory $data cannot be written"
+# Kafka's own lock comes too late: a second broker has by then written into the first one's log of metadata. This one
+# is held by whatever inherits descriptor 9, so as long as the broker lives.
+exec 9>"$data/lock" || fail "the data directory $data cannot be written"
+! command -v flock >/dev/null || flock -n 9 || fail "another Apache Kafka uses $data; stop it, or give another directory"
 {
     cat "$here/server.properties"
     echo "listeners=PLAINTEXT://127.0.0.1:$port,CONTROLLER://127.0.0.1:$controller_port"
@@ -95,6 +99,7 @@ broker=$!
 trap 'kill "$broker" 2>/dev/null' TERM INT
 (
     trap '' TERM INT
+    exec 9>&-
     read -r -u 3 _ || true
     kill "$broker" 2>/dev/null
     for _ in {1..40}; do
