@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal, assert_never
 
 from pydantic import Field
 
-from domain.ids import RECIPE, Because, PlanId, ReprojectionId, plan_stream
+from domain.ids import RECIPE, Because, PlanId, ReprojectionId, StreamId, plan_stream
 from domain.message import Actor, Command, Context, Event, Model, Refused, Streams, last_event
 from domain.money import Currency
 from domain.plan import (
@@ -136,7 +136,7 @@ class ApproveReprojection(Command, do="approve_reprojection"):
     effective_on: date | None = None
 
     def streams(self, known: Mapping[str, Any]) -> Streams:
-        return Streams((RECIPE,))
+        return Streams((RECIPE,), _plans_of(self.reprojection, known))
 
     def cause(self, versions: Mapping[str, int], known: Mapping[str, Any]) -> str | None:
         return last_event(RECIPE, versions)
@@ -153,6 +153,17 @@ class DropReprojection(Command, do="drop_reprojection"):
         return last_event(RECIPE, versions)
 
 
+def _plans_of(reprojection: str, known: Mapping[str, Any]) -> tuple[StreamId, ...]:
+    """The streams of the plans of which a reprojection brings or ends versions."""
+    recipe: Recipe = known.get(RECIPE, EMPTY)
+    found = recipe.reprojections.get(reprojection)
+    if found is None:
+        return ()
+    change = found.proposed.change
+    plans = [*(body.plan for body in change.plan_versions), *(ref.plan for ref in change.ended)]
+    return tuple(dict.fromkeys(map(plan_stream, plans)))
+
+
 class PromoteReprojection(Command, do="promote_reprojection"):
     """Make the approved reprojection the live recipe."""
 
@@ -160,13 +171,7 @@ class PromoteReprojection(Command, do="promote_reprojection"):
     effective_on: date | None = None
 
     def streams(self, known: Mapping[str, Any]) -> Streams:
-        recipe: Recipe = known.get(RECIPE, EMPTY)
-        found = recipe.reprojections.get(self.reprojection)
-        if found is None:
-            return Streams((RECIPE,))
-        change = found.proposed.change
-        plans = [*(body.plan for body in change.plan_versions), *(ref.plan for ref in change.ended)]
-        return Streams((RECIPE, *dict.fromkeys(map(plan_stream, plans))))
+        return Streams((RECIPE, *_plans_of(self.reprojection, known)))
 
     def cause(self, versions: Mapping[str, int], known: Mapping[str, Any]) -> str | None:
         return last_event(RECIPE, versions)
@@ -319,7 +324,7 @@ def decide_plan(plan_id: str, plan: Plan, command: PromoteReprojection, context:
     events: list[PlanVersionPromoted | PlanVersionEnded] = []
     for body in change.plan_versions:
         if body.plan == plan_id:
-            _require_waiting(plan, _ref(body), body)
+            _require_still_waiting(plan, body)
             events.append(
                 PlanVersionPromoted(
                     plan=plan_id,
@@ -404,20 +409,29 @@ def _change(recipe: Recipe, command: ProposeReprojection, context: Context) -> R
     return RecipeChange(release=release, plan_versions=tuple(bodies))
 
 
-def _require_waiting(plan: Plan, ref: PlanVersionRef, as_proposed: PlanVersionBody | None = None) -> PlanVersionBody:
-    """The version as it waits for publication; ``as_proposed`` is what it must still say."""
+def _require_waiting(plan: Plan, ref: PlanVersionRef) -> PlanVersionBody:
+    """The version as it waits for publication."""
     if ref.plan_version in plan.published:
         stands = "was ended" if ref.plan_version in plan.ended else "is published"
         raise PlanVersionNotWaiting(f"{ref} {stands} already; propose the next version")
     proposed = plan.proposed.get(ref.plan_version)
     if proposed is None:
         raise PlanVersionNotWaiting(f"{ref} is not proposed; propose it first")
-    body = body_of(proposed)
-    if as_proposed is not None and body != as_proposed:
-        raise PlanVersionNotWaiting(
-            f"{ref} was withdrawn and proposed anew since; drop this reprojection, propose another"
-        )
-    return body
+    return body_of(proposed)
+
+
+def _require_still_waiting(plan: Plan, body: PlanVersionBody) -> None:
+    """The version waits, and says what it said when the reprojection was proposed."""
+    proposed = plan.proposed.get(body.plan_version)
+    if body.plan_version in plan.published:
+        became = "was published"
+    elif proposed is None:
+        became = "was withdrawn"
+    elif body_of(proposed) != body:
+        became = "was withdrawn and proposed anew"
+    else:
+        return
+    raise PlanVersionNotWaiting(f"{_ref(body)} {became} since; drop this reprojection and propose another")
 
 
 def _reverse(recipe: Recipe, command: UndoReprojection) -> RecipeChange:
@@ -449,6 +463,7 @@ def _approvable(recipe: Recipe, reprojection: str, context: Context) -> None:
     context.require_second_person(found.proposed.proposed_by, name)
     for body in found.proposed.change.plan_versions:
         context.require_second_person(body.proposed_by, str(_ref(body)))
+        _require_still_waiting(context.state(plan_stream(body.plan)), body)
 
 
 def _promote(recipe: Recipe, command: PromoteReprojection, context: Context) -> RecipePromoted:

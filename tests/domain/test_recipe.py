@@ -233,8 +233,8 @@ def test_nothing_is_promoted_that_nobody_approved() -> None:
 @pytest.mark.parametrize(
     ("meanwhile", "wrong"),
     [
-        ((WithdrawPlanVersion(plan="standard", plan_version=2),), "is not proposed"),
-        ((said(PublishPlanVersion(plan="standard", plan_version=2), by=BOB),), "is published already"),
+        ((WithdrawPlanVersion(plan="standard", plan_version=2),), "was withdrawn since; drop this reprojection"),
+        ((said(PublishPlanVersion(plan="standard", plan_version=2), by=BOB),), "was published since; drop this"),
         (
             (
                 WithdrawPlanVersion(plan="standard", plan_version=2),
@@ -245,10 +245,15 @@ def test_nothing_is_promoted_that_nobody_approved() -> None:
     ],
     ids=["withdrawn", "published", "proposed anew"],
 )
-def test_a_version_that_is_no_longer_what_was_approved_is_not_promoted(meanwhile: Any, wrong: str) -> None:
-    outcome = given(APPROVED, *meanwhile).when(PromoteReprojection(reprojection="r-1"))
-    outcome.then_refused(PlanVersionNotWaiting)
-    assert wrong in str(outcome.refusal)
+def test_a_version_that_is_no_longer_what_was_proposed_is_neither_approved_nor_promoted(
+    meanwhile: Any, wrong: str
+) -> None:
+    """Took a fault: it could still be approved, and was told to be proposed first."""
+    steps: tuple[tuple[Any, Any], ...] = ((PROPOSED, ApproveReprojection), (APPROVED, PromoteReprojection))
+    for before, command in steps:
+        outcome = given(before, *meanwhile).when(command(reprojection="r-1"), by=BOB)
+        outcome.then_refused(PlanVersionNotWaiting)
+        assert wrong in str(outcome.refusal)
 
 
 RIVAL = (
