@@ -66,6 +66,10 @@ class ValuationRunning(Exception):
     """Another process values the same reprojection. The message is one sentence."""
 
 
+class PromotedWithoutIt(Exception):
+    """The ledger has passed the promotion and did not take the valuation: it was not to be had."""
+
+
 class ValuationFailed(Exception):
     """A worker ended, or an account cannot be valued. Nothing that is live has changed; value it again."""
 
@@ -436,6 +440,9 @@ class Keeper:
             with self.connection.transaction():
                 reached = position_of(self.connection, self.database.book, ledger.name)
                 return self.advance(no, reached if upto is None else min(upto, reached))
+        except PromotedWithoutIt as late:
+            self._give_up(no, str(late))
+            return 0
         except Exception as error:  # what cannot be valued must hold up neither the ledger nor the promotion
             self._valuers.pop(no, None)
             passing = isinstance(error, psycopg.Error) and self.database.fault(error) is not None
@@ -463,7 +470,8 @@ class Keeper:
             raise LookupError("it was made by another version of the facts or of the ledger")
         window = self._window(valuation, upto)
         if window.upto == valuation.upto:
-            return 0
+            at = valuation.upto + 1
+            raise PromotedWithoutIt(f"promoted at position {at} without it: it was held by somebody else at the time")
         valuing = self._valuer(valuation, window)
         accounts = {*window.accounts, *self._concerned(valuing, window.changes)}
         for chunk in _chunks(sorted(accounts)):

@@ -142,6 +142,14 @@ def test_given_a_keeper_that_hangs_when_promoted_then_the_ledger_settles_by_itse
         valuations._held(hanging, database.book, standing(database, "cut").reprojection_no)
         Going(lambda: project(database)).ends()
     assert project(database) == grown(database)
+    with database.connect("projector", autocommit=True) as connection:
+        keeper = Keeper(database, connection)
+        while keeper.step():
+            pass
+    late = standing(database, "cut")
+    assert not late.standing
+    assert late.reason is not None
+    assert late.reason.endswith(" without it: it was held by somebody else at the time")
 
 
 def test_given_a_ledger_that_never_rests_then_valuing_ends_at_where_it_was(
