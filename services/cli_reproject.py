@@ -38,6 +38,7 @@ from services.reprojection_pages import (
     words,
     write_csv,
     write_json,
+    write_reasoned_csv,
 )
 
 reproject_app = typer.Typer(
@@ -282,7 +283,7 @@ def diff(
                 rows = (row._asdict() for row in differences.rows())
                 write_json(report, rows if limit is None else with_parts(report.largest), out)
             elif csv:
-                write_csv(differences.rows() if limit is None else (row for row, _ in report.largest), out)
+                write_csv(differences.rows(), out) if limit is None else write_reasoned_csv(report.largest, out)
             elif html is not None:
                 write_whole(html, as_html(report), "--html")
                 render.say(f"{html} is the difference of {reprojection}, {report.head.standing}")

@@ -196,6 +196,22 @@ def write_csv(rows: Iterable[Row], out: IO[str]) -> None:
         writer.writerow((*map(cell_text, row[:5]), *amounts))
 
 
+REASONED_COLUMNS = (*Row._fields[:5], "item", "charge_kind", "amount", "old", "new", "old_reason", "new_reason")
+
+
+def write_reasoned_csv(largest: Iterable[tuple[Row, list[Part]]], out: IO[str]) -> None:
+    """An item a row, its figure and its reason as it is beside those as it would be."""
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerow(REASONED_COLUMNS)
+    for row, parts in largest:
+        for part in parts:
+            minors = (part.new_minor - part.old_minor, part.old_minor, part.new_minor)
+            amounts = (cell_amount(minor, row.currency) for minor in minors)
+            words = map(cell_text, (part.old_reason, part.new_reason))
+            named = map(cell_text, (*row[:5], part.item, part.charge_kind))
+            writer.writerow((*named, *amounts, *words))
+
+
 def write_json(report: Report, rows: Iterable[Mapping[str, Any]], out: IO[str]) -> None:
     """One JSON document, its rows one a line."""
     head = orjson.dumps(as_data(report), option=orjson.OPT_INDENT_2).decode().removesuffix("\n}")

@@ -6,6 +6,7 @@ months from February on. Delta earned nothing since February, so that it would o
 
 import csv
 import io
+import json
 import re
 import subprocess
 import sys
@@ -176,6 +177,23 @@ def test_sums_say_what_the_next_payout_would_find(proposed: Told) -> None:
     for currency in ("USD", "EUR"):
         assert sum(p["amount_minor"] for p in data["payees"] if p["currency"] == currency) == 0
     assert (data["reprojection"], data["because"]) == ("cut", "Lumen pays <less>")
+
+
+def test_csv_has_the_old_reason_beside_the_new_one_for_the_largest(proposed: Told) -> None:
+    said = proposed.fine("reproject", "diff", "cut", "--csv", "--limit", "5").out
+    written = list(csv.DictReader(io.StringIO(said)))
+    shown = json.loads(proposed.fine("reproject", "diff", "cut", "--json", "--limit", "5").out)["rows"]
+
+    items = [item for row in shown for item in row["items"]]
+    assert len(written) == len(items) >= 5
+    for row, item in zip(written, items, strict=True):
+        assert (row["item"], row["old_reason"], row["new_reason"]) == (
+            item["item"],
+            item["old_reason"],
+            item["new_reason"],
+        )
+        figures = {name: int(row[name].replace(".", "")) for name in ("amount", "old", "new")}
+        assert figures["amount"] == figures["new"] - figures["old"] == item["new_minor"] - item["old_minor"]
 
 
 def test_csv_and_json_have_the_same_rows(proposed: Told) -> None:
