@@ -136,6 +136,18 @@ class Database:
             except psycopg.errors.InsufficientPrivilege as error:
                 raise self._forbidden(error) from error
 
+    @contextmanager
+    def alone(self, doing: str, wait: str, running: Exception) -> Iterator[None]:
+        """Let nobody else in the house do the same meanwhile. Raises ``running`` where somebody does for so long."""
+        with self.connect("projector", autocommit=True) as connection:
+            # one that was killed holds its place for the moment in which the server has not noticed
+            connection.execute(sql.SQL("SET lock_timeout = {}").format(sql.Literal(wait)))
+            try:
+                connection.execute("SELECT pg_advisory_lock(hashtext(%s))", (f"{self.house} {doing}",))
+            except psycopg.errors.LockNotAvailable:
+                raise running from None
+            yield
+
     def drop(self) -> None:
         """Remove the house with all its events: for tests only."""
         with self.connect("owner") as connection:

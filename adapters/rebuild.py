@@ -12,7 +12,7 @@ after range of accounts (see ``adapters.bulk``), keys and indexes follow, and th
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from typing import Any
 
@@ -85,19 +85,10 @@ def _catch_up(projector: Projector, report: Progress) -> None:
         report(reached, max(total, reached))
 
 
-@contextmanager
-def only_one(database: Database) -> Iterator[None]:
+def only_one(database: Database) -> AbstractContextManager[None]:
     """Hold the place in which books are built again, until the connection ends. Raises RebuildRunning."""
-    with database.connect("projector", autocommit=True) as connection:
-        # a rebuild that was killed holds it for the moment in which the server has not noticed
-        connection.execute(sql.SQL("SET lock_timeout = {}").format(sql.Literal(PLACE_WAIT)))
-        try:
-            connection.execute("SELECT pg_advisory_lock(hashtext(%s))", (f"{database.house} builds a book",))
-        except psycopg.errors.LockNotAvailable:
-            raise RebuildRunning(
-                f"another rebuild or verify of {database.house} is running; wait until it has ended"
-            ) from None
-        yield
+    running = f"another rebuild or verify of {database.house} is running; wait until it has ended"
+    return database.alone("builds a book", PLACE_WAIT, RebuildRunning(running))
 
 
 def clear(connection: psycopg.Connection, schema: str) -> None:

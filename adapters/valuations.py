@@ -12,7 +12,7 @@ again whole, and rows and position move in one transaction.
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -261,19 +261,10 @@ def value(database: Database, reprojection: str, workers: int | None = None, pro
         return reached.upto
 
 
-@contextmanager
-def _alone(database: Database, reprojection: str) -> Iterator[None]:
+def _alone(database: Database, reprojection: str) -> AbstractContextManager[None]:
     """Raises ValuationRunning."""
-    with database.connect("projector", autocommit=True) as connection:
-        # one that was killed holds its place for the moment in which the server has not noticed
-        connection.execute(sql.SQL("SET lock_timeout = {}").format(sql.Literal(PLACE_WAIT)))
-        try:
-            connection.execute("SELECT pg_advisory_lock(hashtext(%s))", (f"{database.house} values {reprojection}",))
-        except psycopg.errors.LockNotAvailable:
-            raise ValuationRunning(
-                f"reprojection {reprojection} is being valued already; wait until that has ended"
-            ) from None
-        yield
+    running = f"reprojection {reprojection} is being valued already; wait until that has ended"
+    return database.alone(f"values {reprojection}", PLACE_WAIT, ValuationRunning(running))
 
 
 def _found_or_begun(connection: psycopg.Connection, schema: str, proposed: Proposal, workers: int) -> Valuation:
