@@ -297,6 +297,39 @@ def test_in_any_story_a_promotion_in_bulk_posts_what_the_slow_path_posts(databas
 # -- who may value what
 
 
+def test_given_a_valuation_that_is_made_and_follows_then_nothing_that_is_live_has_changed(
+    database: Database, log: PostgresLog, told: Told, live: int
+) -> None:
+    """What is not live records, pays and tells nothing: log, command ids and every live table stay as they are."""
+    tell_on(told, *LATER)
+    record_after(log, told, live)
+    project(database)
+    before = everything_live(database)
+
+    value(database, "cut")
+    with database.connect("projector", autocommit=True) as connection:
+        while Keeper(database, connection).step():
+            pass
+
+    assert everything_live(database) == before
+
+
+def everything_live(database: Database) -> dict[str, Any]:
+    """A digest of each table of the house and of its book, those of valuations left out."""
+    with database.connect("owner") as connection:
+        tables = connection.execute(
+            "SELECT schemaname || '.' || tablename FROM pg_tables WHERE schemaname IN (%s, %s) "
+            "AND tablename !~ '^valuation' ORDER BY 1",
+            (database.house, database.book),
+        ).fetchall()
+        assert len(tables) > 15
+        digest = "SELECT count(*), sum(hashtextextended(t::text, 0)::numeric) FROM {} AS t"
+        return {
+            name: connection.execute(sql.SQL(digest).format(sql.Identifier(*name.split(".")))).fetchone()
+            for (name,) in tables
+        }
+
+
 def test_given_tables_of_another_layout_then_they_are_nobodys_and_valuing_makes_them_again(
     database: Database, live: int
 ) -> None:
