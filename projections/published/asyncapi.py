@@ -4,7 +4,7 @@ from typing import Any
 
 from projections.published.messages import CONTENT_TYPE, ce_type
 from projections.published.schemas import DIALECT, HEADERS, published_schemas
-from projections.published.topics import CARRIES, Topic
+from projections.published.topics import CARRIES, KEPT_MS, MAX_MESSAGE_BYTES, PARTITIONS, REPLICAS, Topic
 
 Document = dict[str, Any]
 
@@ -19,7 +19,12 @@ What Trailbook tells other systems: every event of the house that concerns them,
 - Amounts are whole minor units; `x-unit` names the field that says their currency. A vendor's figure below a minor
   unit is an exact decimal of minor units, as text. Entries of one posting sum to zero; a credit is above zero.
 - Who did it, who signed, what a person wrote and what a vendor printed are left out.
-- Read committed."""
+- Read committed.
+- Partitions, replicas, retention and the greatest message are what topics are created with unless a house says
+  otherwise."""
+
+BINDING = "0.5.0"
+"""Of Kafka, in the terms of AsyncAPI's bindings."""
 
 
 def asyncapi() -> Document:
@@ -60,6 +65,18 @@ def _channel(topic: Topic, messages: list[str]) -> Document:
         "description": CARRIES[topic],
         "parameters": {"house": {"description": "The house's name.", "default": "trailbook"}},
         "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in messages},
+        "bindings": {
+            "kafka": {
+                "partitions": PARTITIONS,
+                "replicas": REPLICAS,
+                "topicConfiguration": {
+                    "cleanup.policy": ["delete"],
+                    "retention.ms": KEPT_MS,
+                    "max.message.bytes": MAX_MESSAGE_BYTES,
+                },
+                "bindingVersion": BINDING,
+            }
+        },
     }
 
 
@@ -80,7 +97,7 @@ def _message(name: str, version: int, schema: Document) -> Document:
             ]
         },
         "payload": {"$ref": f"#/components/schemas/{own_type}"},
-        "bindings": {"kafka": {"key": {"type": "string"}, "bindingVersion": "0.5.0"}},
+        "bindings": {"kafka": {"key": {"type": "string"}, "bindingVersion": BINDING}},
     }
 
 

@@ -43,6 +43,13 @@ CARRIES: Mapping[Topic, str] = {
     "ledger-entries": "The journal, entry by entry. A promotion of another recipe comes as entries of its differences.",
 }
 
+PARTITIONS = 6
+"""Of each topic. Never changed once a house publishes: a key would move, and its order with it."""
+REPLICAS = 3
+KEPT_MS = -1
+"""For ever: a topic holds the whole history, so that a new reader needs nothing else."""
+MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+
 UNPUBLISHED: Mapping[str, str] = {
     "calendar": "the house's clock; whatever a day brings about is an event or an entry of its own",
     "suspense": "the id of its stream is a number as a vendor printed it, perhaps a telephone number; where the money "
