@@ -29,6 +29,10 @@ SHAPES: Mapping[str, str] = {
 """What to write where a text does not fit a pattern."""
 
 
+class SettingsWrong(Exception):
+    """A setting cannot be used. The message is one sentence: which setting, what is wrong, what to write instead."""
+
+
 class FileFault(Exception):
     """A file cannot be taken as it is. The message is one sentence: where, what, and what to do."""
 

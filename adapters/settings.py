@@ -1,8 +1,8 @@
-"""Where the house keeps its book: the settings of this process, read once from its environment."""
+"""Where the house keeps its book and its topics: the settings of this process, read once from its environment."""
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 from zoneinfo import ZoneInfo
@@ -11,10 +11,8 @@ import platformdirs
 
 from adapters.database import Database, HouseNameWrong, checked_house
 from adapters.embedded import start
-
-
-class SettingsWrong(Exception):
-    """A setting cannot be used. The message is one sentence: which setting, what is wrong, what to write instead."""
+from adapters.faults import SettingsWrong
+from adapters.kafka_settings import KafkaSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +27,8 @@ class Settings:
     """The zone that times are shown in; everything is stored in UTC."""
     data_dir: Path
     """Where the server that comes with Trailbook keeps its files."""
+    kafka: KafkaSettings = field(default_factory=KafkaSettings)
+    """Where the topics are."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
@@ -38,6 +38,7 @@ class Settings:
             house=_house(environment.get("TRAILBOOK_HOUSE") or "trailbook"),
             timezone=_timezone(environment.get("TRAILBOOK_TIMEZONE") or "UTC"),
             data_dir=_data_dir(environment.get("TRAILBOOK_DATA_DIR", "")),
+            kafka=KafkaSettings.from_environment(environment),
         )
 
     def database(self) -> Database:

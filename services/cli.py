@@ -17,13 +17,14 @@ from rich.progress import Progress, TaskID
 
 from adapters.command_file import entry_schema, read_commands
 from adapters.database import DatabaseUnavailable
-from adapters.faults import FileFault, clipped
+from adapters.faults import FileFault, SettingsWrong, clipped
+from adapters.kafka_faults import KafkaAway
 from adapters.party import Parties
 from adapters.plan_file import PlanFileFaults, plan_schema
 from adapters.projectors import NAMES, Poison, RebuildNeeded, outdated
 from adapters.rebuild import RebuildFailed, RebuildRunning
 from adapters.rebuild import rebuild as rebuild_projection
-from adapters.settings import Settings, SettingsWrong
+from adapters.settings import Settings
 from adapters.spool import NoRoomForLines
 from adapters.statement_faults import StatementFaults
 from adapters.statement_mapping import FileMapping
@@ -576,6 +577,7 @@ def party_list(json: Json = False) -> None:
 USAGE_FAULTS = (WrongUsage, FileFault, PlanFileFaults, StatementFaults, SettingsWrong, NotFound)
 FAILURES = (
     DatabaseUnavailable,
+    KafkaAway,
     NoRoomForLines,
     Poison,
     RebuildNeeded,

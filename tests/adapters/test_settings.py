@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from adapters.settings import Settings, SettingsWrong
+from adapters.faults import SettingsWrong
+from adapters.settings import Settings
 
 
 def test_an_empty_environment_means_the_embedded_server_and_utc() -> None:
