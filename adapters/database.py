@@ -9,13 +9,18 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-Role = Literal["owner", "writer", "projector", "reader"]
+Role = Literal["owner", "writer", "projector", "reader", "relay"]
+ROLES: tuple[Role, ...] = tuple(role for role in get_args(Role) if role != "owner")
+"""The roles that a house has; the owner is whoever connects.
+
+The relay reads the log and the book, and keeps the lease that elects it: it cannot write what it publishes.
+"""
 
 HOUSE = re.compile(r"[a-z][a-z0-9_]{0,30}")
 OLDEST_SERVER = 16
@@ -85,6 +90,11 @@ class Database:
         """The channel on which an append gives a hint."""
         return f"{self.house}_events"
 
+    @property
+    def ledger_channel(self) -> str:
+        """The channel on which the live ledger gives a hint that it has moved."""
+        return f"{self.house}_ledger"
+
     def role_name(self, role: Role) -> str:
         return f"{self.house}_{role}"
 
@@ -93,8 +103,8 @@ class Database:
         options = [conninfo_to_dict(self.url).get("options") or "", *_OPTIONS]
         if role != "owner":
             options.append(f"-c role={self.role_name(role)}")
-        if role == "writer":
-            options += _WRITER_OPTIONS
+        if role in ("writer", "relay"):
+            options += _BY_INDEX
         return make_conninfo(
             self.url,
             options=" ".join(filter(None, map(str, options))),
@@ -192,7 +202,8 @@ class Database:
             writer=sql.Identifier(self.role_name("writer")),
             projector=sql.Identifier(self.role_name("projector")),
             reader=sql.Identifier(self.role_name("reader")),
-            roles=sql.Literal([self.role_name(role) for role in ("writer", "projector", "reader")]),
+            relay=sql.Identifier(self.role_name("relay")),
+            roles=sql.Literal([self.role_name(role) for role in ROLES]),
             channel=sql.Literal(self.channel),
             guard_broken=sql.Literal(GUARD_BROKEN),
         )
@@ -253,8 +264,8 @@ _OPTIONS = (
     # the append reads after it has waited for its lock, which only this level lets it do
     r"-c default_transaction_isolation=read\ committed",
 )
-_WRITER_OPTIONS = (
-    # a writer only ever looks up by index; a plan made while the log was small must not stay with a full scan
+_BY_INDEX = (
+    # writer and relay only ever look up by index; a plan made while the log was small must not stay with a full scan
     "-c enable_seqscan=off",
     "-c jit=off",
 )
@@ -313,6 +324,14 @@ CREATE TABLE IF NOT EXISTS {house}.party (
     contacts jsonb NOT NULL DEFAULT '{{}}',
     updated_at timestamptz NOT NULL DEFAULT now()
 );
+
+CREATE TABLE IF NOT EXISTS {house}.relay_lease (
+    id boolean PRIMARY KEY DEFAULT true CHECK (id),
+    epoch bigint NOT NULL CHECK (epoch >= 0),
+    holder text NOT NULL,
+    expires_at timestamptz NOT NULL
+) WITH (fillfactor = 10);
+INSERT INTO {house}.relay_lease (epoch, holder, expires_at) VALUES (0, '', 'epoch') ON CONFLICT DO NOTHING;
 """
 
 
@@ -390,12 +409,14 @@ _GRANTS = """
 DO $$ BEGIN
     EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO {writer}', current_database());
 END $$;
-GRANT USAGE ON SCHEMA {house} TO {writer}, {projector}, {reader};
+GRANT USAGE ON SCHEMA {house} TO {writer}, {projector}, {reader}, {relay};
 GRANT SELECT ON {house}.house_events, {house}.command_log, {house}.log_head TO {writer}, {projector}, {reader};
 GRANT INSERT ON {house}.house_events, {house}.command_log TO {writer};
 GRANT UPDATE ON {house}.log_head TO {writer};
 GRANT SELECT, INSERT, UPDATE, DELETE ON {house}.party TO {writer};
 GRANT SELECT ON {house}.party TO {reader};
+GRANT SELECT ON {house}.house_events, {house}.log_head TO {relay};
+GRANT SELECT, UPDATE ON {house}.relay_lease TO {relay};
 """
 
 # As the projector, so that it owns the schemas and that its tables there are readable from their first moment.
@@ -406,6 +427,9 @@ CREATE SCHEMA IF NOT EXISTS {verify} AUTHORIZATION {projector};
 SET LOCAL ROLE {projector};
 GRANT USAGE ON SCHEMA {book}, {book_next}, {verify} TO {writer}, {reader};
 ALTER DEFAULT PRIVILEGES IN SCHEMA {book}, {book_next}, {verify} GRANT SELECT ON TABLES TO {writer}, {reader};
+GRANT USAGE ON SCHEMA {book} TO {relay};
+ALTER DEFAULT PRIVILEGES IN SCHEMA {book}, {book_next} GRANT SELECT ON TABLES TO {relay};
+GRANT SELECT ON ALL TABLES IN SCHEMA {book} TO {relay};
 SET LOCAL ROLE NONE;
 """
 

@@ -208,16 +208,22 @@ class Projector:
         except Exception as error:  # whatever a projection cannot process is poison, named with its position
             return 0, (at[0], f"{type(error).__name__}: {error}")
         self.state.flush()
-        self.connection.execute(
-            sql.SQL(
-                "UPDATE {} SET position = %s, poison_position = NULL, poison_reason = NULL, "
-                "moved_at = clock_timestamp() WHERE name = %s"
-            ).format(_positions(self.schema)),
-            (target, self.name),
-        )
+        self._stand_at(target)
         self.connection.commit()
         self._at = target
         return target - position, None
+
+    def _stand_at(self, target: int) -> None:
+        """The live ledger says so too, because whoever publishes the journal waits for it."""
+        moved = sql.SQL(
+            "UPDATE {} SET position = %s, poison_position = NULL, poison_reason = NULL, "
+            "moved_at = clock_timestamp() WHERE name = %s"
+        ).format(_positions(self.schema))
+        parameters: tuple[Any, ...] = (target, self.name)
+        if self.name == LEDGER and self.schema == self.database.book:
+            moved = sql.SQL("WITH moved AS ({} RETURNING 1) SELECT pg_notify(%s, '') FROM moved").format(moved)
+            parameters += (self.database.ledger_channel,)
+        self.connection.execute(moved, parameters)
 
     def _stored_position(self, *, lock: bool = False) -> int:
         statement = sql.SQL(

@@ -64,7 +64,7 @@ JOURNAL = Table(
         Column("amount_minor", "bigint", "minor units; a credit is above zero, a debit below"),
     ),
     ("account_no", "effective_on", "kind", "currency", "position", "leg"),
-    (("book", "effective_on"),),
+    (("book", "effective_on"), ("position", "account_no")),
 )
 BALANCE = Table(
     "balance",
@@ -78,7 +78,7 @@ BALANCE = Table(
 )
 
 name = "ledger"
-version = 2
+version = 3
 tables = (JOURNAL, BALANCE)
 
 HOLD_KIND, ADJUSTMENT_KIND, CASH_KIND = 7, 8, 9

@@ -53,7 +53,7 @@ def test_given_the_writer_when_it_would_change_the_past_then_the_database_forbid
     assert forbidden(database, "writer", statement)
 
 
-@pytest.mark.parametrize("role", ["projector", "reader"])
+@pytest.mark.parametrize("role", ["projector", "reader", "relay"])
 @pytest.mark.parametrize(
     "statement",
     [
