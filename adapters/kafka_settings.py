@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from adapters.faults import SettingsWrong, clipped
+from projections.published.topics import MAX_MESSAGE_BYTES, PARTITIONS, REPLICAS, RETENTION_DAYS
 
 PREFIX = "TRAILBOOK_KAFKA_"
 
@@ -60,12 +61,12 @@ class KafkaSettings:
     ssl_password: Secret | Path | None = field(default=None, repr=False)
     """What the key is locked with, or the file that holds it."""
     ssl_check_hostname: bool = True
-    partitions: int = 6
+    partitions: int = PARTITIONS
     """Of each topic, for good: more of them later would move keys, and break their order."""
-    replication: int = 3
-    retention_days: int | None = None
+    replication: int = REPLICAS
+    retention_days: int | None = RETENTION_DAYS
     """How long messages are kept; None: for ever."""
-    max_message_bytes: int = 16 * MIB
+    max_message_bytes: int = MAX_MESSAGE_BYTES
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:

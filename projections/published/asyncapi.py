@@ -4,7 +4,7 @@ from typing import Any
 
 from projections.published.messages import CONTENT_TYPE, ce_type
 from projections.published.schemas import DIALECT, HEADERS, published_schemas
-from projections.published.topics import CARRIES, KEPT_MS, MAX_MESSAGE_BYTES, PARTITIONS, REPLICAS, Topic
+from projections.published.topics import CARRIES, MAX_MESSAGE_BYTES, PARTITIONS, REPLICAS, RETENTION_DAYS, Topic
 
 Document = dict[str, Any]
 
@@ -23,6 +23,7 @@ What Trailbook tells other systems: every event of the house that concerns them,
 - Partitions, replicas, retention and the greatest message are what topics are created with unless a house says
   otherwise."""
 
+DAY_MS = 24 * 60 * 60 * 1000
 BINDING = "0.5.0"
 """Of Kafka, in the terms of AsyncAPI's bindings."""
 
@@ -71,7 +72,7 @@ def _channel(topic: Topic, messages: list[str]) -> Document:
                 "replicas": REPLICAS,
                 "topicConfiguration": {
                     "cleanup.policy": ["delete"],
-                    "retention.ms": KEPT_MS,
+                    "retention.ms": -1 if RETENTION_DAYS is None else RETENTION_DAYS * DAY_MS,
                     "max.message.bytes": MAX_MESSAGE_BYTES,
                 },
                 "bindingVersion": BINDING,

@@ -46,8 +46,8 @@ CARRIES: Mapping[Topic, str] = {
 PARTITIONS = 6
 """Of each topic. Never changed once a house publishes: a key would move, and its order with it."""
 REPLICAS = 3
-KEPT_MS = -1
-"""For ever: a topic holds the whole history, so that a new reader needs nothing else."""
+RETENTION_DAYS: int | None = None
+"""None: for ever. A topic holds the whole history, so that a new reader needs nothing else."""
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 
 UNPUBLISHED: Mapping[str, str] = {
