@@ -18,7 +18,7 @@ from rich.progress import Progress, TaskID
 from adapters.command_file import entry_schema, read_commands
 from adapters.database import DatabaseUnavailable
 from adapters.faults import FileFault, SettingsWrong, clipped
-from adapters.kafka_faults import KafkaAway, TopicsWrong
+from adapters.kafka_faults import Fenced, KafkaAway, MessageTooLarge, TopicsWrong
 from adapters.party import Parties
 from adapters.plan_file import PlanFileFaults, plan_schema
 from adapters.projectors import NAMES, Poison, RebuildNeeded, outdated
@@ -579,6 +579,8 @@ FAILURES = (
     DatabaseUnavailable,
     KafkaAway,
     TopicsWrong,
+    Fenced,
+    MessageTooLarge,
     NoRoomForLines,
     Poison,
     RebuildNeeded,

@@ -1,0 +1,235 @@
+"""The topics of a house: what they are called, how they are made, and whether they are as stated.
+
+Besides the seven that downstream reads there is ``<house>.relay-positions``, in which a publisher notes how far it has
+come, in the same transaction as its messages. It is compacted, and its partitions are two: one is the live relay's own,
+so that a replay that was killed amid a transaction never keeps the relay from reading its place back.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from typing import Any, NamedTuple, get_args
+
+from kafka import KafkaAdminClient, TopicPartition
+from kafka import errors as kafka_errors
+from kafka.admin import ConfigResource, ConfigResourceType, OffsetSpec
+
+from adapters.kafka_client import Contact, away, connected, faults_explained
+from adapters.kafka_faults import KafkaAway, KafkaRefuses, TopicsWrong
+from adapters.kafka_settings import PREFIX, KafkaSettings
+from projections.published.messages import kafka_topic
+from projections.published.topics import Topic
+
+LIVE = "relay"
+"""The key of the live relay's place; a replay's is the name of its topic."""
+
+CREATE = "trailbook relay topics --create"
+
+DAY_MS = 86_400_000
+HOUR_MS = 3_600_000
+
+REQUEST_MS = 10_000
+"""How long an answer about topics may take."""
+
+_NO_FEWER = ("retention.ms", "retention.bytes", "max.message.bytes", "min.insync.replicas")
+"""Settings of a topic that may be greater than stated, and where -1 means without limit."""
+
+
+class StatedTopic(NamedTuple):
+    """How a topic is to be."""
+
+    name: str
+    partitions: int
+    replication: int
+    settings: Mapping[str, str]
+
+
+class TopicMade(NamedTuple):
+    name: str
+    made: bool
+    """False: it was there."""
+
+
+def live_topics(house: str) -> dict[Topic, str]:
+    """Where the messages of each kind go that downstream reads."""
+    return {topic: kafka_topic(house, topic) for topic in get_args(Topic)}
+
+
+def positions_topic(house: str) -> str:
+    return f"{house}.relay-positions"
+
+
+def place_partition(place_key: str) -> int:
+    """The partition of the positions' topic that holds a publisher's place."""
+    return 0 if place_key == LIVE else 1
+
+
+def stated_topics(kafka: KafkaSettings, house: str, names: Iterable[str] | None = None) -> list[StatedTopic]:
+    """The topics of messages (by default the live ones), and the one of positions."""
+    acknowledged = {"min.insync.replicas": str(max(1, kafka.replication - 1))}
+    kept = "-1" if kafka.retention_days is None else str(kafka.retention_days * DAY_MS)
+    messages = acknowledged | {
+        "cleanup.policy": "delete",
+        "retention.ms": kept,
+        # a broker may limit every topic by bytes, which would drop what the house states to keep
+        "retention.bytes": "-1",
+        "max.message.bytes": str(kafka.max_message_bytes),
+    }
+    positions = acknowledged | {
+        "cleanup.policy": "compact",
+        # only a segment that is full, or this old, is compacted: the least that Kafka takes
+        "segment.bytes": str(1 << 20),
+        "segment.ms": str(HOUR_MS),
+        "min.cleanable.dirty.ratio": "0.1",
+        "delete.retention.ms": str(HOUR_MS),
+    }
+    wanted = live_topics(house).values() if names is None else names
+    return [
+        *(StatedTopic(name, kafka.partitions, kafka.replication, messages) for name in wanted),
+        StatedTopic(positions_topic(house), 2, kafka.replication, positions),
+    ]
+
+
+def create_topics(kafka: KafkaSettings, house: str, names: Iterable[str] | None = None) -> list[TopicMade]:
+    """Make what is missing of the stated topics; what is there stays as it is.
+
+    Raises KafkaAway, KafkaRefuses, SettingsWrong, and TopicsWrong where the brokers refuse what is stated.
+    """
+    stated = stated_topics(kafka, house, names)
+    with administered(kafka) as admin:
+        there = _found(admin, stated)
+        missing = [topic for topic in stated if topic.name not in there]
+        if missing:
+            _make(admin, kafka, missing)
+    return [TopicMade(topic.name, topic.name not in there) for topic in stated]
+
+
+def check_topics(kafka: KafkaSettings, house: str, names: Iterable[str] | None = None) -> None:
+    """Nothing, if the topics are as stated or better. Raises TopicsWrong with all faults, KafkaAway, SettingsWrong."""
+    stated = stated_topics(kafka, house, names)
+    with administered(kafka) as admin:
+        there = _found(admin, stated)
+        settings = _settings(admin, there)
+    faults = [
+        fault for topic in stated for fault in _faults(topic, there.get(topic.name), settings.get(topic.name, {}))
+    ]
+    missing = [topic.name for topic in stated if topic.name not in there]
+    if missing:
+        faults.insert(0, f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing: run `{CREATE}`")
+    if faults:
+        raise TopicsWrong(kafka.where, faults)
+
+
+def partitions_of(admin: KafkaAdminClient, names: Iterable[str]) -> dict[str, int]:
+    """How many partitions each topic has; one that is not there is left out. Raises KafkaError."""
+    return {name: len(found["partitions"]) for name, found in _described(admin, names).items()}
+
+
+def end_of(admin: KafkaAdminClient, partition: TopicPartition) -> int:
+    """The offset after the last record, whether that is decided or not. Raises KafkaError."""
+    return int(admin.list_partition_offsets({partition: OffsetSpec.LATEST})[partition].offset)
+
+
+def limit_of(kafka: KafkaSettings, name: str) -> int:
+    """How large a message the topic takes, in bytes; as stated, where Kafka does not say."""
+    try:
+        with administered(kafka) as admin:
+            return int(_settings(admin, [name])[name]["max.message.bytes"])
+    except (KafkaAway, KeyError):
+        return kafka.max_message_bytes
+
+
+@contextmanager
+def administered(kafka: KafkaSettings) -> Iterator[KafkaAdminClient]:
+    """A client for administration. Raises KafkaAway, also for what goes wrong inside, and SettingsWrong."""
+    contact = Contact()
+    with (
+        closing(connected(KafkaAdminClient, kafka, contact, request_timeout_ms=REQUEST_MS)) as admin,
+        faults_explained(kafka, contact),
+    ):
+        yield admin
+
+
+def _described(admin: KafkaAdminClient, names: Iterable[str]) -> dict[str, dict[str, Any]]:
+    found = {topic["name"]: topic for topic in admin.describe_topics(list(names))}
+    for topic in found.values():
+        error = kafka_errors.for_code(topic["error_code"])
+        if issubclass(error, kafka_errors.AuthorizationError):
+            raise error(f"describe the topic {topic['name']}")
+    return {name: topic for name, topic in found.items() if topic["error_code"] == 0}
+
+
+def _found(admin: KafkaAdminClient, stated: Iterable[StatedTopic]) -> dict[str, dict[str, Any]]:
+    return _described(admin, [topic.name for topic in stated])
+
+
+def _settings(admin: KafkaAdminClient, names: Iterable[str]) -> dict[str, dict[str, str]]:
+    resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
+    if not resources:
+        return {}
+    found = admin.describe_configs(resources, config_filter="all")["topic"]
+    return {name: {setting: value["value"] for setting, value in settings.items()} for name, settings in found.items()}
+
+
+def _make(admin: KafkaAdminClient, kafka: KafkaSettings, missing: list[StatedTopic]) -> None:
+    request = {
+        topic.name: {
+            "num_partitions": topic.partitions,
+            "replication_factor": topic.replication,
+            "configs": dict(topic.settings),
+        }
+        for topic in missing
+    }
+    made = admin.create_topics(request, raise_errors=False)["topics"]
+    faults = []
+    for topic in made:
+        error = kafka_errors.for_code(topic["error_code"])
+        if error in (kafka_errors.NoError, kafka_errors.TopicAlreadyExistsError):
+            continue
+        if issubclass(error, kafka_errors.AuthorizationError):
+            raise away(kafka, error(f"create the topic {topic['name']}"))
+        if error is kafka_errors.InvalidReplicationFactorError:
+            raise _too_few_brokers(admin, kafka)
+        faults.append(f"{topic['name']} cannot be made: {topic['error_message'] or error.__name__}")
+    if faults:
+        raise TopicsWrong(kafka.where, faults)
+    admin.wait_for_topics([topic.name for topic in missing])
+
+
+def _too_few_brokers(admin: KafkaAdminClient, kafka: KafkaSettings) -> KafkaAway:
+    brokers = len(admin.describe_cluster()["brokers"])
+    return KafkaRefuses(
+        f"{kafka.where} has {brokers} broker{'s'[: brokers != 1]}, too few for {kafka.replication} replicas of a "
+        f"topic; start more brokers, or write {brokers} into {PREFIX}REPLICATION",
+        "more brokers",
+    )
+
+
+def _faults(topic: StatedTopic, there: Mapping[str, Any] | None, settings: Mapping[str, str]) -> Iterator[str]:
+    """Everything that is not as stated about a topic that is there."""
+    if there is None:
+        return
+    partitions = len(there["partitions"])
+    if partitions != topic.partitions:
+        # the number of the positions' topic is no setting
+        remedy = f"write {partitions} into {PREFIX}PARTITIONS, or " if "delete" in topic.settings.values() else ""
+        yield (
+            f"{topic.name} has {partitions} partition{'s'[: partitions != 1]} and not {topic.partitions}: {remedy}"
+            f"delete the topic and run `{CREATE}`; to add partitions would move keys and break their order"
+        )
+    replicas = min(len(partition["replica_nodes"]) for partition in there["partitions"])
+    if replicas < topic.replication:
+        yield (
+            f"{topic.name} has {replicas} replica{'s'[: replicas != 1]} and not {topic.replication}: add replicas with "
+            f"kafka-reassign-partitions.sh, or write {replicas} into {PREFIX}REPLICATION"
+        )
+    for name, stated in topic.settings.items():
+        value = settings.get(name, "")
+        if name.startswith(("segment", "min.cleanable", "delete.retention")) or value == stated:
+            continue
+        if name in _NO_FEWER and _limit(value) >= _limit(stated):
+            continue
+        yield f"{topic.name} has {name}={value} and not {stated}: change it with kafka-configs.sh"
+
+
+def _limit(value: str) -> float:
+    return float("inf") if value == "-1" else float(value)

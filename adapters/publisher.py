@@ -1,0 +1,323 @@
+"""Publishes messages together with the place that they lead to, in one transaction of Kafka.
+
+A place is never ahead of its messages, and never behind: whoever starts, fences all before it (``transactional_id``),
+reads the last committed place back and goes on from there. What kafka-python 3.0.12 does about transactions, and what
+follows from it here, is in ``deploy/decisions/2026-11-22-a-real-broker.md``. Above all: a commit counts only when every
+message was acknowledged, and after any error a publisher is thrown away.
+"""
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing, suppress
+from functools import partial
+from typing import NamedTuple, Self
+
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import errors as kafka_errors
+from kafka.errors import KafkaError
+from kafka.producer.future import FutureRecordMetadata
+
+from adapters.kafka_client import Contact, away, connected, faults_explained
+from adapters.kafka_faults import Fenced, KafkaAway, MessageTooLarge, TopicsWrong
+from adapters.kafka_settings import KafkaSettings
+from adapters.kafka_topics import (
+    CREATE,
+    LIVE,
+    administered,
+    end_of,
+    limit_of,
+    live_topics,
+    partitions_of,
+    place_partition,
+    positions_topic,
+)
+from domain.message import canonical
+from projections.published.messages import Message
+from projections.published.reached import Reached
+from projections.published.topics import Topic
+
+PATIENCE_SECONDS = 10.0
+"""How long nothing may be heard of a broker before it counts as away; each acknowledgement begins it anew."""
+TRANSACTION_SECONDS = 60
+"""After that long the broker ends a transaction that nobody ends: readers wait for it, if its publisher was killed."""
+RETRY_MS = 5
+"""The sender of kafka-python sleeps for it when a transaction follows right after another."""
+BATCH_BYTES = 256 * 1024
+CLOSE_SECONDS = 1.0
+
+FIRST_LOOK = 64
+"""So many records before the end of the positions the last place is looked for at first; then eight times as many."""
+
+_FENCED = (
+    kafka_errors.ProducerFencedError,
+    kafka_errors.InvalidProducerEpochError,
+    kafka_errors.InvalidProducerIdMappingError,
+    kafka_errors.TransactionCoordinatorFencedError,
+)
+
+
+class Place(NamedTuple):
+    """What a publisher notes: how far it has come, and who it was."""
+
+    reached: Reached
+    leader: str
+    epoch: int
+    """Of the lease under which it was published."""
+    partitions: Mapping[str, int]
+    """Of each topic of messages: with another number of them a key would go elsewhere."""
+
+    def to_bytes(self) -> bytes:
+        noted = {"leader": self.leader, "epoch": self.epoch, "partitions": dict(self.partitions)}
+        return canonical(self.reached.to_json() | noted)
+
+    @classmethod
+    def from_bytes(cls, value: bytes) -> Self:
+        told = json.loads(value)
+        return cls(Reached.from_json(told), told["leader"], told["epoch"], told["partitions"])
+
+
+class Publisher:
+    """One transactional producer. ``open`` it, ``publish``, ``close`` it; after any error of either, only ``close``."""
+
+    def __init__(
+        self,
+        kafka: KafkaSettings,
+        house: str,
+        *,
+        transactional_id: str,
+        place_key: str = LIVE,
+        leader: str,
+        epoch: int,
+        topics: Mapping[Topic, str] | None = None,
+        patience_seconds: float = PATIENCE_SECONDS,
+    ) -> None:
+        self.kafka, self.house = kafka, house
+        self.transactional_id, self.place_key, self.leader, self.epoch = transactional_id, place_key, leader, epoch
+        self.topics = live_topics(house) if topics is None else topics
+        """Where the messages of each kind go."""
+        self._patience_seconds = patience_seconds
+        self._positions = TopicPartition(positions_topic(house), place_partition(place_key))
+        self._partitions: dict[str, int] = {}
+        self._contact = Contact()
+        self._producer: KafkaProducer | None = None
+
+    def open(self) -> Reached:
+        """Fence everybody before, and say how far they came; ``Reached()`` where nobody has published yet.
+
+        Raises KafkaAway (also KafkaRefuses), TopicsWrong, Fenced, SettingsWrong.
+        """
+        self._producer = self._connected()
+        try:
+            self._producer.init_transactions()
+        except KafkaError as error:
+            raise self._fenced_or_away(error) from error
+        place = self._last_place()
+        if place is None:
+            return Reached()
+        if place.epoch > self.epoch:
+            raise Fenced(
+                f"{place.leader} published under a later lease ({place.epoch}, and ours is {self.epoch}); ask who leads"
+            )
+        self._check_partitions(place.partitions)
+        return place.reached
+
+    def publish(self, messages: Sequence[Message], reached: Reached) -> None:
+        """Commit all messages and the place that they lead to, or nothing of it.
+
+        An error may come although it was committed: the place that the next publisher reads back says what was.
+        Raises KafkaAway (also KafkaRefuses), Fenced, MessageTooLarge, TopicsWrong.
+        """
+        producer, topics = self._producer, self.topics
+        assert producer is not None, "open it first"
+        place = Place(reached, self.leader, self.epoch, self._partitions)
+        sent: list[FutureRecordMetadata] = []
+        try:
+            producer.begin_transaction()
+            for topic, key, headers, value in messages:
+                sent.append(producer.send(topics[topic], value, key, list(headers)))
+            key = self.place_key.encode()
+            sent.append(
+                producer.send(self._positions.topic, place.to_bytes(), key, partition=self._positions.partition)
+            )
+            self._wait_for_all(sent)
+            self._commit(producer)
+        except KafkaError as error:
+            raise self._fault(error, messages, sent) from error
+
+    def close(self) -> None:
+        """End at once. What is not committed stays so; the next publisher has the broker end it."""
+        producer, self._producer = self._producer, None
+        if producer is None:
+            return
+        # close() alone would first send what is left, and not stop the sender's thread where that fails
+        producer._sender.force_close()
+        producer._sender.join(CLOSE_SECONDS)
+        with suppress(KafkaError):
+            producer.close(timeout=0)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.close()
+
+    # -- opening
+
+    def _connected(self) -> KafkaProducer:
+        patience_ms = int(1_000 * self._patience_seconds)
+        limit = self.kafka.max_message_bytes
+        return connected(
+            KafkaProducer,
+            self.kafka,
+            self._contact,
+            transactional_id=self.transactional_id,
+            transaction_timeout_ms=1_000 * TRANSACTION_SECONDS,
+            request_timeout_ms=patience_ms,
+            # longer than we wait: what we gave up must not look as if it were decided
+            delivery_timeout_ms=max(patience_ms, 1_000 * TRANSACTION_SECONDS),
+            max_block_ms=patience_ms,
+            retry_backoff_ms=RETRY_MS,
+            batch_size=min(BATCH_BYTES, limit // 2),
+            max_request_size=limit,
+            allow_auto_create_topics=False,
+            metrics_enabled=False,
+        )
+
+    def _check_partitions(self, noted: Mapping[str, int]) -> None:
+        faults = [
+            f"{topic} has {self._partitions[topic]} partitions, and {count} when the last message was published: "
+            "a key would now go elsewhere, and break its order; publish the history to new topics"
+            for topic, count in noted.items()
+            if self._partitions.get(topic, count) != count
+        ]
+        if faults:
+            raise TopicsWrong(self.kafka.where, faults)
+
+    def _last_place(self) -> Place | None:
+        """The last committed record of our key.
+
+        The end is that of all records, and not only of the decided ones: another key's transaction may be open, and
+        what we look for stand behind its beginning.
+        """
+        with administered(self.kafka) as admin:
+            self._partitions = self._present(admin)
+            end = end_of(admin, self._positions)
+        consumer = connected(
+            KafkaConsumer,
+            self.kafka,
+            group_id=None,
+            enable_auto_commit=False,
+            isolation_level="read_committed",
+            auto_offset_reset="earliest",
+            allow_auto_create_topics=False,
+        )
+        with closing(consumer), faults_explained(self.kafka):
+            consumer.assign([self._positions])
+            first = consumer.beginning_offsets([self._positions])[self._positions]
+            look = FIRST_LOOK
+            while end > first:
+                start = max(first, end - look)
+                values = self._values(consumer, start, end)
+                if values:
+                    return Place.from_bytes(values[-1])
+                end, look = start, 8 * look
+        return None
+
+    def _present(self, admin: KafkaAdminClient) -> dict[str, int]:
+        """The partitions of the topics of messages. Raises TopicsWrong where a topic is missing."""
+        wanted = [*self.topics.values(), self._positions.topic]
+        found = partitions_of(admin, wanted)
+        missing = [name for name in wanted if name not in found]
+        if missing:
+            raise TopicsWrong(self.kafka.where, [_missing(*missing)])
+        del found[self._positions.topic]
+        return found
+
+    def _values(self, consumer: KafkaConsumer, start: int, end: int) -> list[bytes]:
+        """What was committed under our key from one offset up to another."""
+        key, values = self.place_key.encode(), []
+        consumer.seek(self._positions, start)
+        waits_until = time.monotonic() + TRANSACTION_SECONDS + self._patience_seconds
+        while consumer.position(self._positions) < end:
+            for records in consumer.poll(timeout_ms=200).values():
+                values += [record.value for record in records if record.key == key and record.offset < end]
+            if time.monotonic() > waits_until:
+                raise KafkaAway(
+                    f"{self.kafka.where} does not give the end of {self._positions.topic}; see whether a transaction "
+                    "hangs there (kafka-transactions.sh find-hanging)"
+                )
+        return values
+
+    # -- publishing
+
+    def _wait_for_all(self, sent: Sequence[FutureRecordMetadata]) -> None:
+        """Wait until all are acknowledged. Raises the error of the first that failed, or KafkaAway."""
+        for message in sent:
+            if not message.is_done:
+                self._wait(partial(_is_done_after, message))
+            if message.exception is not None:
+                raise message.exception
+
+    def _commit(self, producer: KafkaProducer) -> None:
+        """As ``commit_transaction``, which would wait without an end while the broker is away."""
+        result = producer._transaction_manager.begin_commit()
+        producer._sender.wakeup()
+        self._wait(lambda seconds: result.wait(1_000 * seconds))
+
+    def _wait(self, done_after: Callable[[float], bool]) -> None:
+        if not done_after(self._patience_seconds):
+            failure = self._contact.failure
+            if failure is not None:
+                raise away(self.kafka, failure)
+            raise KafkaAway(f"{self.kafka.where} does not answer for {self._patience_seconds:g} s")
+
+    def _fault(self, error: KafkaError, messages: Sequence[Message], sent: Sequence[FutureRecordMetadata]) -> Exception:
+        """What an error means to who publishes."""
+        failed = [number for number, message in enumerate(sent) if message.exception is not None]
+        causes = [error, *(sent[number].exception for number in failed)]
+        if any(isinstance(cause, kafka_errors.MessageSizeTooLargeError) for cause in causes):
+            # all of a failed transaction fail with the error of the one message; before it is sent, it is the next
+            return self._too_large(
+                [messages[number] for number in failed if number < len(messages)] or [messages[len(sent)]]
+            )
+        if isinstance(error, kafka_errors.KafkaTimeoutError) and len(sent) <= len(messages):
+            topic = self.topics[messages[len(sent)].topic] if len(sent) < len(messages) else self._positions.topic
+            return self._no_partitions(topic)
+        return self._fenced_or_away(*causes)
+
+    def _fenced_or_away(self, *causes: Exception) -> Exception:
+        assert self._producer is not None
+        # later calls tell only that there was an error before
+        first = self._producer._transaction_manager.last_error
+        causes = (*causes, first) if first is not None else causes
+        if any(isinstance(cause, _FENCED) for cause in causes):
+            return Fenced(f"another has begun to publish as {self.transactional_id}, or this one was too slow")
+        return away(self.kafka, causes[-1], self._contact)
+
+    def _too_large(self, refused: Sequence[Message]) -> MessageTooLarge:
+        message = max(refused, key=_size)
+        ce_id = next((value.decode() for name, value in message.headers if name == "ce_id"), "without an id")
+        topic = self.topics[message.topic]
+        limit = min(limit_of(self.kafka, topic), self.kafka.max_message_bytes)
+        return MessageTooLarge(topic, ce_id, _size(message), limit)
+
+    def _no_partitions(self, topic: str) -> Exception:
+        """The client has asked in vain where the topic is."""
+        if self._contact.failure is not None:
+            return away(self.kafka, self._contact.failure)
+        return TopicsWrong(self.kafka.where, [_missing(topic)])
+
+
+def _missing(*topics: str) -> str:
+    return f"{', '.join(topics)} {'is' if len(topics) == 1 else 'are'} missing: run `{CREATE}`"
+
+
+def _is_done_after(message: FutureRecordMetadata, seconds: float) -> bool:
+    with suppress(KafkaError):
+        message.get(timeout=seconds)
+    return bool(message.is_done)
+
+
+def _size(message: Message) -> int:
+    return len(message.key) + len(message.value) + sum(len(name) + len(value) for name, value in message.headers)

@@ -1,0 +1,259 @@
+"""Publishing with a real broker: messages and the place they lead to are committed together, by one at a time."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime
+
+import pytest
+from kafka.admin import NewTopic
+
+from adapters.kafka_faults import Fenced, KafkaAway, MessageTooLarge, TopicsWrong
+from adapters.kafka_settings import KafkaSettings
+from adapters.kafka_topics import create_topics, positions_topic
+from adapters.publisher import Publisher
+from projections.ledger import EntryId
+from projections.published.messages import Message
+from projections.published.reached import Reached
+from projections.published.topics import Topic
+from tests.broker import Kafka
+
+SMALL = KafkaSettings(partitions=2, replication=1, max_message_bytes=100_000)
+
+
+@pytest.fixture
+def house(kafka: Kafka) -> str:
+    """A house with its topics."""
+    house = kafka.name("west")
+    create_topics(_settings(kafka), house)
+    return house
+
+
+def _settings(kafka: Kafka) -> KafkaSettings:
+    return replace(SMALL, bootstrap_servers=kafka.bootstrap_servers)
+
+
+def _publisher(kafka: Kafka, house: str, **other: object) -> Publisher:
+    given: dict[str, object] = {"transactional_id": f"{house}.relay", "leader": "relay-1", "epoch": 1, **other}
+    return Publisher(_settings(kafka), house, **given)  # type: ignore[arg-type]
+
+
+def _messages(*positions: int, topic: Topic = "deals", size: int = 2) -> list[Message]:
+    return [
+        Message(
+            topic, b"customer:acme", (("ce_id", f"customer:acme@{n}".encode()), ("ce_position", b"%d" % n)), bytes(size)
+        )
+        for n in positions
+    ]
+
+
+def _at(position: int) -> Reached:
+    return Reached(position, datetime(2026, 2, 3, tzinfo=UTC), position)
+
+
+def _published(kafka: Kafka, house: str, topic: str = "deals") -> list[int]:
+    """The positions whose messages are committed, in the order of each partition."""
+    return [int(dict(record.headers)["ce_position"]) for record in kafka.read(f"{house}.{topic}")]
+
+
+def test_nothing_is_published_before_the_first_message(kafka: Kafka, house: str) -> None:
+    with _publisher(kafka, house) as publisher:
+        assert publisher.open() == Reached()
+
+
+def test_the_next_publisher_goes_on_where_the_last_one_came_to(kafka: Kafka, house: str) -> None:
+    entry = EntryId(9, 4, date(2026, 2, 1), 1, "USD", 2)
+    reached = Reached(9, datetime(2026, 2, 3, tzinfo=UTC), 8, entry)
+    with _publisher(kafka, house) as publisher:
+        publisher.open()
+        publisher.publish(_messages(7, 8), _at(8))
+        publisher.publish(_messages(9, topic="payouts"), reached)
+    with _publisher(kafka, house, leader="relay-2", epoch=2) as successor:
+        assert successor.open() == reached
+    assert _published(kafka, house) == [7, 8]
+    assert _published(kafka, house, "payouts") == [9]
+
+
+def test_a_place_tells_who_published_and_how_many_partitions_there_were(kafka: Kafka, house: str) -> None:
+    with _publisher(kafka, house) as publisher:
+        publisher.open()
+        publisher.publish([], _at(3))
+    (record,) = kafka.read(positions_topic(house))
+    place = json.loads(record.value)
+    assert (record.key, place["position"], place["leader"], place["epoch"]) == (b"relay", 3, "relay-1", 1)
+    assert place["partitions"] == {
+        f"{house}.{topic}": 2
+        for topic in ("accounts", "contracts", "deals", "ledger-entries", "partners", "payouts", "vendor-statements")
+    }
+
+
+def test_headers_key_and_body_arrive_as_they_are(kafka: Kafka, house: str) -> None:
+    message = Message("deals", b"customer:acme", (("ce_id", b"customer:acme@1"), ("content-type", b"text")), b'{"a":1}')
+    with _publisher(kafka, house) as publisher:
+        publisher.open()
+        publisher.publish([message], _at(1))
+    (record,) = kafka.read(f"{house}.deals")
+    assert (record.key, tuple(record.headers), record.value) == message[1:]
+
+
+def test_who_comes_later_fences_who_was_before(kafka: Kafka, house: str) -> None:
+    with _publisher(kafka, house) as old, _publisher(kafka, house, epoch=2) as new:
+        old.open()
+        old.publish(_messages(1), _at(1))
+        assert new.open() == _at(1)
+        with pytest.raises(Fenced):
+            old.publish(_messages(2), _at(2))
+        old.close()
+        new.publish(_messages(2), _at(2))
+    assert _published(kafka, house) == [1, 2]
+
+
+def test_one_who_was_fenced_cannot_come_back_under_an_earlier_lease(kafka: Kafka, house: str) -> None:
+    """He may have asked the lease before he was paused, and begin to publish after."""
+    with _publisher(kafka, house, epoch=2) as new:
+        new.open()
+        new.publish(_messages(1), _at(1))
+    with _publisher(kafka, house, epoch=1) as old, pytest.raises(Fenced, match="later lease"):
+        old.open()
+
+
+def _leave_open(publisher: Publisher, messages: Sequence[Message], reached: Reached) -> None:
+    """Send everything and commit nothing, as a publisher that is killed right before its commit."""
+    publisher._commit = lambda producer: None  # type: ignore[method-assign]
+    publisher.publish(messages, reached)
+    publisher.close()
+
+
+def test_what_was_not_committed_is_not_read_and_its_place_does_not_count(kafka: Kafka, house: str) -> None:
+    with _publisher(kafka, house) as first:
+        first.open()
+        first.publish(_messages(1), _at(1))
+        _leave_open(first, _messages(2, 3), _at(3))
+    with _publisher(kafka, house) as successor:
+        assert successor.open() == _at(1)
+        assert _published(kafka, house) == [1]
+        successor.publish(_messages(2), _at(2))
+    assert _published(kafka, house) == [1, 2]
+
+
+def test_the_place_is_found_before_thousands_of_others_and_aborted_ones(kafka: Kafka, house: str) -> None:
+    with _publisher(kafka, house) as relay:
+        relay.open()
+        relay.publish(_messages(5), _at(5))
+    with _publisher(kafka, house) as relay:
+        relay.open()
+        _leave_open(relay, _messages(6), _at(6))
+    with kafka.producer(kafka.name("others")) as producer:
+        producer.begin_transaction()
+        others = [producer.send(positions_topic(house), b"{}", key=b"other-%d" % n, partition=0) for n in range(3_000)]
+        for other in others:
+            other.get(timeout=30)
+        producer.commit_transaction()
+        producer.begin_transaction()
+        producer.send(positions_topic(house), b"{}", key=b"relay", partition=0).get(timeout=30)
+        producer.abort_transaction()
+    with _publisher(kafka, house) as successor:
+        assert successor.open() == _at(5)
+
+
+def test_a_replay_keeps_a_place_of_its_own_and_never_hinders_the_relay(kafka: Kafka, house: str) -> None:
+    name = f"{house}.deals.replay.1"
+    create_topics(_settings(kafka), house, [name])
+    replay = {"transactional_id": name, "place_key": name, "topics": {"deals": name}}
+    with _publisher(kafka, house) as relay, _publisher(kafka, house, **replay) as replaying:
+        relay.open()
+        replaying.open()
+        replaying.publish(_messages(1), _at(1))
+        _leave_open(replaying, _messages(2), _at(2))
+        relay.publish(_messages(9), _at(9))
+    with _publisher(kafka, house) as relay:
+        assert relay.open() == _at(9)
+    with _publisher(kafka, house, **replay) as replaying:
+        assert replaying.open() == _at(1)
+    assert _published(kafka, house) == [9]
+    assert _published(kafka, house, "deals.replay.1") == [1]
+
+
+def test_a_place_behind_an_open_transaction_of_another_is_waited_for(kafka: Kafka, house: str) -> None:
+    """Readers of what is committed see nothing from the beginning of an open transaction on: an older place at best."""
+    with kafka.producer(kafka.name("other"), transaction_timeout_ms=1_000) as hangs:
+        with _publisher(kafka, house) as relay:
+            relay.open()
+            relay.publish(_messages(1), _at(1))
+            hangs.begin_transaction()
+            hangs.send(positions_topic(house), b"{}", key=b"other", partition=0).get(timeout=10)
+            relay.publish(_messages(2), _at(2))
+        with _publisher(kafka, house) as successor:
+            assert successor.open() == _at(2)
+
+
+def test_topics_with_other_partitions_than_before_are_refused(kafka: Kafka, house: str) -> None:
+    with _publisher(kafka, house) as publisher:
+        publisher.open()
+        publisher.publish(_messages(1), _at(1))
+    with kafka.admin() as admin:
+        admin.create_partitions({f"{house}.deals": 4})
+    with _publisher(kafka, house) as publisher, pytest.raises(TopicsWrong, match="has 4 partitions, and 2 when"):
+        publisher.open()
+
+
+def test_missing_topics_are_named_with_the_command_that_makes_them(kafka: Kafka) -> None:
+    house = kafka.name("bare")
+    with _publisher(kafka, house) as publisher, pytest.raises(TopicsWrong) as wrong:
+        publisher.open()
+    assert f"{house}.deals, {house}.contracts" in str(wrong.value)
+    assert f"{house}.relay-positions are missing: run `trailbook relay topics --create`" in str(wrong.value)
+
+
+def test_a_message_over_the_stated_limit_is_named_and_nothing_is_published(kafka: Kafka, house: str) -> None:
+    with _publisher(kafka, house) as publisher:
+        publisher.open()
+        with pytest.raises(MessageTooLarge) as too_large:
+            publisher.publish([*_messages(1), *_messages(2, size=100_000), *_messages(3)], _at(3))
+    assert too_large.value.ce_id == "customer:acme@2"
+    assert (too_large.value.limit, too_large.value.topic) == (100_000, f"{house}.deals")
+    assert too_large.value.size > 100_000
+    assert _published(kafka, house) == []
+
+
+def test_a_message_over_the_topics_own_limit_is_found_among_those_that_fail_with_it(kafka: Kafka) -> None:
+    house = kafka.name("narrow")
+    create_topics(replace(_settings(kafka), max_message_bytes=70_000), house)
+    large = [*_messages(1), *_messages(2, size=90_000), *_messages(3), *_messages(4, topic="payouts", size=60_000)]
+    with _publisher(kafka, house) as publisher:
+        publisher.open()
+        with pytest.raises(MessageTooLarge) as too_large:
+            publisher.publish(large, _at(4))
+    assert too_large.value.ce_id == "customer:acme@2"
+    assert too_large.value.limit == 70_000
+    assert "raise max.message.bytes" in str(too_large.value)
+    with _publisher(kafka, house) as successor:
+        assert successor.open() == Reached()
+        successor.publish(_messages(1), _at(1))
+    assert _published(kafka, house) == [1]
+
+
+def test_many_messages_of_every_size_stay_in_the_order_of_their_key(kafka: Kafka, house: str) -> None:
+    with _publisher(kafka, house) as publisher:
+        publisher.open()
+        for first in range(0, 3_000, 1_000):
+            sizes = [(n, n * 7919 % 3_000) for n in range(first, first + 1_000)]
+            publisher.publish([message for n, size in sizes for message in _messages(n, size=size)], _at(first + 1_000))
+    assert _published(kafka, house) == list(range(3_000))
+
+
+def test_a_topic_deleted_meanwhile_ends_in_a_sentence_and_loses_nothing(kafka: Kafka, house: str) -> None:
+    with _publisher(kafka, house, patience_seconds=2.0) as publisher:
+        publisher.open()
+        publisher.publish(_messages(1), _at(1))
+        with kafka.admin() as admin:
+            admin.delete_topics([f"{house}.deals"])
+        with pytest.raises((KafkaAway, TopicsWrong)):
+            publisher.publish(_messages(2), _at(2))
+    with _publisher(kafka, house) as successor, pytest.raises(TopicsWrong, match=f"{house}.deals is missing"):
+        successor.open()
+    with kafka.admin() as admin:
+        admin.create_topics([NewTopic(f"{house}.deals", 2, 1)])
+        admin.wait_for_topics([f"{house}.deals"])
+    with _publisher(kafka, house) as successor:
+        assert successor.open() == _at(1)
