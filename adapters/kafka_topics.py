@@ -16,6 +16,7 @@ from kafka.admin import ConfigResource, ConfigResourceType, OffsetSpec
 from adapters.kafka_client import Contact, away, connected, faults_explained
 from adapters.kafka_faults import KafkaAway, KafkaRefuses, TopicsWrong
 from adapters.kafka_settings import PREFIX, KafkaSettings
+from domain.words import counted
 from projections.published.messages import kafka_topic
 from projections.published.topics import Topic
 
@@ -32,6 +33,9 @@ REQUEST_MS = 10_000
 
 _NO_FEWER = ("retention.ms", "retention.bytes", "max.message.bytes", "min.insync.replicas")
 """Settings of a topic that may be greater than stated, and where -1 means without limit."""
+
+_ANY = ("segment.bytes", "segment.ms", "min.cleanable.dirty.ratio", "delete.retention.ms")
+"""Settings of a topic that only say how soon it is made small."""
 
 
 class StatedTopic(NamedTuple):
@@ -109,14 +113,15 @@ def check_topics(kafka: KafkaSettings, house: str, names: Iterable[str] | None =
     with administered(kafka) as admin:
         there = _found(admin, stated)
         settings = _settings(admin, there)
-    faults = [
-        fault for topic in stated for fault in _faults(topic, there.get(topic.name), settings.get(topic.name, {}))
-    ]
-    missing = [topic.name for topic in stated if topic.name not in there]
-    if missing:
-        faults.insert(0, f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing: run `{CREATE}`")
-    if faults:
-        raise TopicsWrong(kafka.where, faults)
+    of_fault: dict[str, list[str]] = {}
+    for topic in stated:
+        if topic.name not in there:
+            of_fault.setdefault(f"missing: run `{CREATE}`", []).append(topic.name)
+            continue
+        for fault in _faults(topic, there[topic.name], settings[topic.name]):
+            of_fault.setdefault(fault, []).append(topic.name)
+    if of_fault:
+        raise TopicsWrong(kafka.where, [f"{', '.join(names)}: {fault}" for fault, names in of_fault.items()])
 
 
 def partitions_of(admin: KafkaAdminClient, names: Iterable[str]) -> dict[str, int]:
@@ -198,37 +203,34 @@ def _make(admin: KafkaAdminClient, kafka: KafkaSettings, missing: list[StatedTop
 def _too_few_brokers(admin: KafkaAdminClient, kafka: KafkaSettings) -> KafkaAway:
     brokers = len(admin.describe_cluster()["brokers"])
     return KafkaRefuses(
-        f"{kafka.where} has {brokers} broker{'s'[: brokers != 1]}, too few for {kafka.replication} replicas of a "
-        f"topic; start more brokers, or write {brokers} into {PREFIX}REPLICATION",
+        f"{kafka.where} has {counted(brokers, 'broker')}, too few for {kafka.replication} replicas of a topic; "
+        f"start more brokers, or write {brokers} into {PREFIX}REPLICATION",
         "more brokers",
     )
 
 
-def _faults(topic: StatedTopic, there: Mapping[str, Any] | None, settings: Mapping[str, str]) -> Iterator[str]:
+def _faults(topic: StatedTopic, there: Mapping[str, Any], settings: Mapping[str, str]) -> Iterator[str]:
     """Everything that is not as stated about a topic that is there."""
-    if there is None:
-        return
     partitions = len(there["partitions"])
-    if partitions != topic.partitions:
-        # the number of the positions' topic is no setting
-        remedy = f"write {partitions} into {PREFIX}PARTITIONS, or " if "delete" in topic.settings.values() else ""
+    if topic.settings["cleanup.policy"] == "compact":
+        if partitions < topic.partitions:
+            yield f"{counted(partitions, 'partition')} and not {topic.partitions}: add some with kafka-topics.sh"
+    elif partitions != topic.partitions:
         yield (
-            f"{topic.name} has {partitions} partition{'s'[: partitions != 1]} and not {topic.partitions}: {remedy}"
-            f"delete the topic and run `{CREATE}`; to add partitions would move keys and break their order"
+            f"{counted(partitions, 'partition')} and not {topic.partitions}: write {partitions} into "
+            f"{PREFIX}PARTITIONS, or delete the topic before anybody reads it; adding some breaks the order of keys"
         )
     replicas = min(len(partition["replica_nodes"]) for partition in there["partitions"])
     if replicas < topic.replication:
         yield (
-            f"{topic.name} has {replicas} replica{'s'[: replicas != 1]} and not {topic.replication}: add replicas with "
+            f"{counted(replicas, 'replica')} and not {topic.replication}: add some with "
             f"kafka-reassign-partitions.sh, or write {replicas} into {PREFIX}REPLICATION"
         )
     for name, stated in topic.settings.items():
         value = settings.get(name, "")
-        if name.startswith(("segment", "min.cleanable", "delete.retention")) or value == stated:
+        if name in _ANY or value == stated or (name in _NO_FEWER and _limit(value) >= _limit(stated)):
             continue
-        if name in _NO_FEWER and _limit(value) >= _limit(stated):
-            continue
-        yield f"{topic.name} has {name}={value} and not {stated}: change it with kafka-configs.sh"
+        yield f"{name}={value} and not {stated}: change it with kafka-configs.sh"
 
 
 def _limit(value: str) -> float:

@@ -310,7 +310,7 @@ class Publisher:
 
 
 def _missing(*topics: str) -> str:
-    return f"{', '.join(topics)} {'is' if len(topics) == 1 else 'are'} missing: run `{CREATE}`"
+    return f"{', '.join(topics)}: missing: run `{CREATE}`"
 
 
 def _is_done_after(message: FutureRecordMetadata, seconds: float) -> bool:

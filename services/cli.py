@@ -42,6 +42,7 @@ from services.cli_deals import deal_app
 from services.cli_import import import_app
 from services.cli_money import adjust_app, payout_held
 from services.cli_plan import plan_app
+from services.cli_relay import relay_app
 from services.cli_reproject import reproject_app
 from services.cli_shared import (
     SETTINGS,
@@ -96,6 +97,7 @@ for sub_app, sub_name in (
     (agent_app, "agent"),
     (vendor_app, "vendor"),
     (reproject_app, "reproject"),
+    (relay_app, "relay"),
 ):
     app.add_typer(sub_app, name=sub_name)
 

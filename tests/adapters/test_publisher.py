@@ -202,7 +202,7 @@ def test_missing_topics_are_named_with_the_command_that_makes_them(kafka: Kafka)
     with _publisher(kafka, house) as publisher, pytest.raises(TopicsWrong) as wrong:
         publisher.open()
     assert f"{house}.deals, {house}.contracts" in str(wrong.value)
-    assert f"{house}.relay-positions are missing: run `trailbook relay topics --create`" in str(wrong.value)
+    assert f"{house}.relay-positions: missing: run `trailbook relay topics --create`" in str(wrong.value)
 
 
 def test_a_message_over_the_stated_limit_is_named_and_nothing_is_published(kafka: Kafka, house: str) -> None:
@@ -250,7 +250,7 @@ def test_a_topic_deleted_meanwhile_ends_in_a_sentence_and_loses_nothing(kafka: K
             admin.delete_topics([f"{house}.deals"])
         with pytest.raises((KafkaAway, TopicsWrong)):
             publisher.publish(_messages(2), _at(2))
-    with _publisher(kafka, house) as successor, pytest.raises(TopicsWrong, match=f"{house}.deals is missing"):
+    with _publisher(kafka, house) as successor, pytest.raises(TopicsWrong, match=f"{house}.deals: missing"):
         successor.open()
     with kafka.admin() as admin:
         admin.create_topics([NewTopic(f"{house}.deals", 2, 1)])

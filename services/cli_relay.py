@@ -1,0 +1,53 @@
+"""``trailbook relay``: the topics that other systems read."""
+
+from typing import Annotated, Any
+
+import typer
+
+from adapters.kafka_faults import TopicsWrong
+from domain.words import counted
+from services import render
+from services.cli_shared import SETTINGS, Json
+
+relay_app = typer.Typer(help="The topics that other systems read.", no_args_is_help=True)
+
+
+@relay_app.command("topics")
+def relay_topics(
+    create: Annotated[bool, typer.Option("--create", help="Make those that are missing.")] = False,
+    json: Json = False,
+) -> None:
+    """How the topics are to be, and whether they are; exit code 1 where one is missing or otherwise."""
+    from adapters import kafka_topics  # noqa: PLC0415  (loads kafka-python, which no other command needs)
+
+    kafka, house = SETTINGS[0].kafka, SETTINGS[0].house
+    made = {topic.name for topic in kafka_topics.create_topics(kafka, house) if topic.made} if create else set()
+    faults: tuple[str, ...] = ()
+    try:
+        kafka_topics.check_topics(kafka, house)
+    except TopicsWrong as wrong:
+        faults = wrong.faults
+    stated = [
+        {**topic._asdict(), "settings": dict(topic.settings), "made": topic.name in made}
+        for topic in kafka_topics.stated_topics(kafka, house)
+    ]
+    if json:
+        render.as_json({"ok": not faults, "where": kafka.bootstrap_servers, "topics": stated, "faults": faults})
+    else:
+        _show(stated, kafka.where, faults)
+    if faults:
+        raise typer.Exit(1)
+
+
+def _show(stated: list[dict[str, Any]], where: str, faults: tuple[str, ...]) -> None:
+    for topic in stated:
+        settings = ", ".join(f"{name}={value}" for name, value in topic["settings"].items())
+        made = "made: " if topic["made"] else ""
+        render.say(
+            f"{made}{topic['name']}: {counted(topic['partitions'], 'partition')}, "
+            f"{counted(topic['replication'], 'replica')}, {settings}"
+        )
+    for fault in faults:
+        render.fault(fault)
+    if not faults:
+        render.say(f"the topics of {where} are as stated")
