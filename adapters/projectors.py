@@ -8,7 +8,7 @@ committing what came before.
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby, islice
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import orjson
 import psycopg
@@ -112,6 +112,28 @@ def positions(connection: psycopg.Connection, schema: str) -> list[dict[str, Any
     statement = sql.SQL("SELECT name, version, position, poison_position, poison_reason FROM {} ORDER BY name")
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(statement.format(_positions(schema))).fetchall()
+
+
+class EventAt(NamedTuple):
+    """An event by its ids alone, which are there also where what it says cannot be read."""
+
+    event_id: str
+    topic: str
+    command_id: str
+    correlation_id: str
+
+
+def event_at(connection: psycopg.Connection, house: str, position: int) -> EventAt | None:
+    """The event at a position of the log; None where the log ends before it."""
+    statement = sql.SQL(
+        "SELECT originator_id, originator_version, topic, state FROM {} WHERE notification_id = %s"
+    ).format(sql.Identifier(house, "house_events"))
+    row = connection.execute(statement, (position,)).fetchone()
+    if row is None:
+        return None
+    stream, version, topic, state = row
+    said = orjson.loads(bytes(state))
+    return EventAt(f"{stream}@{version}", topic, said["command_id"], said["correlation_id"])
 
 
 def read_log(connection: psycopg.Connection, house: str, after: int, upto: int) -> Iterator[Recorded]:

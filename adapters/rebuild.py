@@ -24,6 +24,7 @@ from adapters.bulk import Loaded, Task, oid_of
 from adapters.database import Database
 from adapters.pg_facts import PgFacts, position_of
 from adapters.projectors import LEDGER, NAMES, Projector, prepare, tables_of, version_of
+from adapters.rebuild_progress import Telling, telling
 from adapters.workers import Pool, Range, WorkerFailed, ranges
 from projections import facts
 from projections.ledger import BALANCE, JOURNAL, Ledger
@@ -63,17 +64,21 @@ def rebuild(database: Database, name: str, workers: int | None = None, progress:
     """
     if name not in NAMES:
         raise ProjectionUnknown(f"there is no projection {name!r}; there are {', '.join(NAMES)}")
-    report = progress or (lambda done, total: None)
     with only_one(database), database.connect("projector") as connection:
         clear(connection, database.book_next)
-        if name == LEDGER:
-            _load_ledger(database, connection, workers or os.cpu_count() or 1, report)
-            projector: Projector = LedgerBeside(database, database.book_next, LEDGER, connection)
-        else:
-            _begin(connection, database.book_next, name, 0)
-            projector = Projector(database, database.book_next, name, connection)
-        _catch_up(projector, report)
-        return _take_place(database, name, projector)
+        with telling(database, name, progress or (lambda done, total: None)) as tell:
+            return _rebuilt(database, connection, name, workers or os.cpu_count() or 1, tell)
+
+
+def _rebuilt(database: Database, connection: psycopg.Connection, name: str, workers: int, tell: Telling) -> int:
+    if name == LEDGER:
+        _load_ledger(database, connection, workers, tell.of("facts"))
+        projector: Projector = LedgerBeside(database, database.book_next, LEDGER, connection)
+    else:
+        _begin(connection, database.book_next, name, 0)
+        projector = Projector(database, database.book_next, name, connection)
+    _catch_up(projector, tell.of("positions"))
+    return _take_place(database, name, projector)
 
 
 def _catch_up(projector: Projector, report: Progress) -> None:

@@ -4,15 +4,19 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self, cast, get_args
 from zoneinfo import ZoneInfo
 
 import platformdirs
 
 from adapters.database import Database, HouseNameWrong, checked_house
 from adapters.embedded import start
-from adapters.faults import SettingsWrong
+from adapters.faults import SettingsWrong, clipped
 from adapters.kafka_settings import KafkaSettings
+
+LogFormat = Literal["console", "json"]
+LogLevel = Literal["debug", "info", "warning", "error"]
+HIGHEST_PORT = 65_535
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,13 @@ class Settings:
     """Where the server that comes with Trailbook keeps its files."""
     kafka: KafkaSettings = field(default_factory=KafkaSettings)
     """Where the topics are."""
+    http_host: str = "127.0.0.1"
+    """Where a process that goes on answers for its metrics and its health."""
+    http_port: int | None = None
+    """None: nowhere; 0: at any port that is free, which is logged."""
+    log_format: LogFormat = "console"
+    log_level: LogLevel | None = None
+    """None: what is usual for the command."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
@@ -39,6 +50,10 @@ class Settings:
             timezone=_timezone(environment.get("TRAILBOOK_TIMEZONE") or "UTC"),
             data_dir=_data_dir(environment.get("TRAILBOOK_DATA_DIR", "")),
             kafka=KafkaSettings.from_environment(environment),
+            http_host=environment.get("TRAILBOOK_HTTP_HOST") or "127.0.0.1",
+            http_port=_port(environment.get("TRAILBOOK_HTTP_PORT", "")),
+            log_format=cast(LogFormat, _one_of("TRAILBOOK_LOG_FORMAT", LogFormat, environment) or "console"),
+            log_level=cast(LogLevel | None, _one_of("TRAILBOOK_LOG_LEVEL", LogLevel, environment)),
         )
 
     def database(self) -> Database:
@@ -80,3 +95,19 @@ def _data_dir(value: str) -> Path:
     usual = platformdirs.user_data_path("trailbook")
     # the server cannot keep its socket below a path with a space, which is what macOS proposes
     return Path.home() / ".trailbook" if " " in str(usual) else usual
+
+
+def _port(value: str) -> int | None:
+    if value and not (value.isascii() and value.isdigit() and int(value[:6]) <= HIGHEST_PORT):
+        raise SettingsWrong(
+            f"TRAILBOOK_HTTP_PORT {clipped(value)} is not a port; write a number up to {HIGHEST_PORT}, 0 for any that is free"
+        )
+    return int(value) if value else None
+
+
+def _one_of(name: str, choices: object, environment: Mapping[str, str]) -> str | None:
+    value = environment.get(name, "").lower()
+    if value and value not in get_args(choices):
+        *others, last = get_args(choices)
+        raise SettingsWrong(f"{name} {clipped(value)} is not known; write {', '.join(others)} or {last}")
+    return value or None

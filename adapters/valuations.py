@@ -54,6 +54,8 @@ PROMOTION_WAIT = "60s"
 """How long a promotion waits for who has its valuation; then the ledger settles the accounts itself."""
 STARVED = ("53", "57P", "58")
 """SQLSTATEs of a server without room or memory, or that ends: a promotion waits for it, and is posted in bulk then."""
+PROMOTED = "promoted at position"
+"""How the reason begins for which a valuation stands no more whose reprojection was promoted."""
 PROMOTION_STEPS = 20
 """How many steps a valuation may be behind when it is promoted: more than that is left to the ledger itself."""
 
@@ -462,7 +464,7 @@ class Keeper:
         window = self._window(valuation, upto)
         if window.upto == valuation.upto:
             at = valuation.upto + 1
-            raise PromotedWithoutIt(f"promoted at position {at} without it: it was held by somebody else at the time")
+            raise PromotedWithoutIt(f"{PROMOTED} {at} without it: it was held by somebody else at the time")
         valuing = self._valuer(valuation, window)
         accounts = {*window.accounts, *self._concerned(valuing, window.changes)}
         for chunk in _chunks(sorted(accounts)):
@@ -565,7 +567,7 @@ def promote(connection: psycopg.Connection, database: Database, reprojection: st
             "UPDATE {valuation} SET standing = false, reason = %s WHERE reprojection_no = "
             "(SELECT reprojection_no FROM {valuation} WHERE reprojection_no = %s FOR UPDATE SKIP LOCKED)"
         ).format(valuation=sql.Identifier(database.book, "valuation")),
-        (f"promoted at position {position}" if posted else f"promoted at position {position} without it: {became}", no),
+        (f"{PROMOTED} {position}" if posted else f"{PROMOTED} {position} without it: {became}", no),
     )
     return posted
 

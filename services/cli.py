@@ -10,7 +10,6 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
-import structlog
 import typer
 from rich.markup import escape
 from rich.progress import Progress, TaskID
@@ -47,6 +46,7 @@ from services.cli_reproject import reproject_app
 from services.cli_shared import (
     SETTINGS,
     By,
+    HttpPort,
     Json,
     Known,
     WrongUsage,
@@ -55,6 +55,7 @@ from services.cli_shared import (
     command_of,
     day_if_given,
     give,
+    going_on,
     opened_house,
     progress,
     result_row,
@@ -64,6 +65,7 @@ from services.cli_succession import vendor_app
 from services.cli_suspense import suspense_app
 from services.demo import DEMO_HOUSE, play
 from services.house import House
+from services.logs import configure_logs
 from services.queries import Mismatch, NotFound
 from services.render import console
 from services.runner import run_until_stopped
@@ -115,6 +117,7 @@ def options(
     if data_dir is not None:
         environment["TRAILBOOK_DATA_DIR"] = str(data_dir.expanduser().absolute())
     SETTINGS[:] = [Settings.from_environment(environment)]
+    configure_logs(SETTINGS[0], "warning")
 
 
 def use_data_dir(data_dir: Path | None) -> None:
@@ -228,10 +231,11 @@ def simulate(file: Path, by: By = "", json: Json = False) -> None:
 def run(
     once: Annotated[bool, typer.Option(help="Catch up, open today, and end.")] = False,
     batch: Annotated[int, typer.Option(min=1, help="Positions in one transaction.")] = 1_000,
+    http_port: HttpPort = None,
 ) -> None:
     """Keep the projections up to date and open each day, until stopped."""
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
-    run_until_stopped(SETTINGS[0], batch=batch, once=once)
+    with going_on(http_port) as settings:
+        run_until_stopped(settings, batch=batch, once=once)
 
 
 @app.command()

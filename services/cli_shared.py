@@ -7,26 +7,38 @@ import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
+import structlog
 import typer
 from pydantic import ValidationError
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from adapters.database import DatabaseUnavailable
-from adapters.faults import first_fault
+from adapters.faults import SettingsWrong, first_fault
 from adapters.projectors import Poison
-from adapters.settings import Settings
+from adapters.settings import HIGHEST_PORT, Settings
 from domain.message import Actor, Command, Evidence, Issued
 from services import render
 from services.house import House, open_house
+from services.logs import configure_logs
 from services.render import errors
 
 Json = Annotated[bool, typer.Option("--json", help="Print data for a program.")]
 Known = Annotated[str | None, typer.Option("--known", help="As known at: a position, a house day, or a time.")]
 By = Annotated[str, typer.Option("--by", help="Who gives the command, as issuer/subject; default: you.")]
+
+HttpPort = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        max=HIGHEST_PORT,
+        help="Port for /metrics, /healthz and /readyz, in place of TRAILBOOK_HTTP_PORT; 0 is any that is free.",
+    ),
+]
 
 SETTINGS: list[Settings] = []
 """The settings of this run: one, once the options are read."""
@@ -45,6 +57,25 @@ def opened_house() -> Iterator[House]:
     """The house that the options name, closed afterwards."""
     with open_house(SETTINGS[0]) as opened:
         yield opened
+
+
+@contextmanager
+def going_on(http_port: int | None) -> Iterator[Settings]:
+    """The settings of a process that goes on until it is stopped, whose log says what it does.
+
+    Where the log is JSON, so is what ends the process.
+    """
+    settings = SETTINGS[0] if http_port is None else replace(SETTINGS[0], http_port=http_port)
+    configure_logs(settings, "info")
+    try:
+        yield settings
+    except Exception as fault:
+        if settings.log_format != "json":
+            raise
+        ours = type(fault).__module__.partition(".")[0] in ("domain", "projections", "adapters", "services")
+        because = str(fault) if ours else type(fault).__name__
+        structlog.get_logger("trailbook").error("ended", because=because, exc_info=not ours)
+        raise typer.Exit(2 if isinstance(fault, SettingsWrong) else 1) from None
 
 
 def actor_from(text: str) -> Actor:

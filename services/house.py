@@ -12,7 +12,7 @@ import structlog
 
 from adapters.database import Database, InitNeeded
 from adapters.log import PATIENCE_SECONDS, PostgresLog
-from adapters.projectors import Projectors, positions
+from adapters.projectors import EventAt, Projectors, event_at, positions
 from adapters.settings import Settings
 from adapters.valuations import Keeper
 from domain.ids import CALENDAR
@@ -24,6 +24,7 @@ from projections import agenda, facts
 from projections.agenda import SCHEDULER
 from services.commands import Commands
 from services.letters import with_rescission_windows
+from services.logs import of_command, of_result
 from services.queries import Queries
 from services.succession import with_holders
 from services.suspense import asks_the_book, with_what_waits
@@ -38,6 +39,8 @@ class House:
     settings: Settings
     database: Database
     patience_seconds: int = PATIENCE_SECONDS
+    tells: bool = False
+    """Whether the log of the program says each command that is recorded."""
     _figures_at: int | None = None
     _reading: psycopg.Connection | None = None
     _given_up_to: tuple[date, int] = (date.min, 0)
@@ -85,9 +88,16 @@ class House:
             self.projectors.catch_up()
         try:
             with self.database.faults_explained():  # a log explains its own, the queries for the figures do not
-                return self.commands.handle(issued)
+                result = self.commands.handle(issued)
         finally:
             self._figures_at = None
+        self.tell(issued, result)
+        return result
+
+    def tell(self, issued: Issued, result: CommandResult) -> None:
+        """Say in the log of the program what a command led to."""
+        if self.tells:
+            logger.info("command recorded", **of_command(issued, result))
 
     def _head(self) -> int:
         head = self.log.head()
@@ -134,11 +144,13 @@ class House:
                 self._given_up_to = open_day, reached
                 return given
             for row in due:
+                issued = row.issued()
                 try:
-                    self.commands.handle(row.issued())
+                    self.tell(issued, self.commands.handle(issued))
                     given += 1
                 except Refused as refusal:
-                    logger.error("due command refused", id=row.command_id, because=str(refusal))
+                    fields = {**of_command(issued), "due_since": row.position, "refused": refusal.code}
+                    logger.error("due command refused", **fields, because=str(refusal))
                     refused.add(row.command_id)
 
     def _give_due(self) -> None:
@@ -157,7 +169,17 @@ class House:
         if open_day is not None and open_day >= today:
             return False
         self.commands.open_day(today, SCHEDULER)
+        self._tell_day_opened(today)
         return True
+
+    def _tell_day_opened(self, day: date) -> None:
+        result = self.log.result_of(f"open-day-{day}")
+        ids = of_result(result) if result else {}  # another writer may have opened it under an id of its own
+        logger.info("day opened", day=str(day), **ids)
+
+    def event_at(self, position: int) -> EventAt | None:
+        """The ids of the event at a position."""
+        return event_at(self._reader, self.database.house, position)
 
     def status(self) -> dict[str, Any]:
         """The log's head, the open day, and each projection's position, lag and poison."""
@@ -199,5 +221,5 @@ def open_house(settings: Settings, patience_seconds: int = PATIENCE_SECONDS) -> 
                 database.check("writer")
             except InitNeeded:
                 database.init()
-        with House(settings, database, patience_seconds) as house:
+        with House(settings, database, patience_seconds, tells=True) as house:
             yield house

@@ -75,6 +75,7 @@ def import_statement(
                 result = house.commands.handle_apart(issued, spooled)
             except CommandIdReused:
                 raise FileAlreadyImported(imported_before(house, wanted, before)) from None
+    house.tell(issued, result)
     given = wanted.control_total_minor is not None or source.stated_total_minor is not None
     total_minor = half_away(source.exact_total)
     return Imported(issued, result, source.line_count, total_minor, given, before is not None, warnings)

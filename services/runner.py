@@ -19,7 +19,9 @@ from adapters.database import DatabaseUnavailable, InitNeeded
 from adapters.projectors import NAMES, Poison
 from adapters.settings import Settings
 from projections import agenda
+from services.health import Pulse, watched
 from services.house import House, open_house
+from services.logs import of_event, without_values
 
 POLL_SECONDS = 1.0
 """How long the projectors wait at most for a hint that something was appended."""
@@ -49,7 +51,11 @@ def run_until_stopped(settings: Settings, *, batch: int, once: bool) -> None:
     logger.info("running", house=settings.house)
     runner = Runner(settings, batch)
     try:
-        runner.once() if once else runner.always()
+        if once:
+            runner.once()
+        else:
+            with watched(settings, runner.pulse):
+                runner.always()
     except Stopped:
         logger.info("stopped")
 
@@ -63,7 +69,8 @@ class Runner:
     settings: Settings
     batch: int
     """Positions in one step; fewer for a while after a fault, which may have come of the step's size."""
-    waits_for: str = ""
+    pulse: Pulse = field(default_factory=lambda: Pulse("run"))
+    """What is shown of it to those who watch."""
     _wait_seconds: float = FIRST_WAIT_SECONDS
     _waits_since: float = 0.0
     _step: int = field(init=False)
@@ -76,6 +83,7 @@ class Runner:
     def once(self) -> None:
         """Until nothing is left to do."""
         with open_house(self.settings) as house:
+            self.pulse.database = house.database
             while self._round(house):
                 pass
         for poison, _ in self._stopped.values():
@@ -86,6 +94,7 @@ class Runner:
         while True:
             try:
                 with open_house(self.settings, LOG_PATIENCE_SECONDS) as house:
+                    self.pulse.database = house.database
                     self._work(house)
             except InitNeeded:
                 raise
@@ -103,17 +112,20 @@ class Runner:
 
     def _round(self, house: House) -> bool:
         """Whether anything was done, so that there may be more."""
+        self.pulse.beat()
         given = self._keep_calendar(house)
+        self.pulse.beat()
         trying = [name for name in NAMES if self._may_try(name)]
         done, poisons = house.projectors.advance(self._step, names=trying)
         for poison in poisons:
-            self._leave_alone(poison)
+            self._leave_alone(house, poison)
         for name in {*trying} & {*self._stopped} - {poison.projection for poison in poisons}:
             del self._stopped[name]
             logger.info("projection goes on", projection=name)
         self._tell_going_on()
         if done:
             logger.info("projected", positions=done)
+        self.pulse.beat()
         with house.database.faults_explained():
             followed = house.valuations.step()
         return bool(done or given or followed)
@@ -122,12 +134,11 @@ class Runner:
         """Open today and give what is due; how many commands."""
         given = 0
         try:
-            if house.open_today():
-                logger.info("day opened")
+            house.open_today()
             if self._may_try(agenda.name) and (given := house.give_due()):
                 logger.info("due commands given", commands=given)
         except Poison as poison:
-            self._leave_alone(poison)
+            self._leave_alone(house, poison)
         return given
 
     # -- what cannot be processed
@@ -135,29 +146,36 @@ class Runner:
     def _may_try(self, name: str) -> bool:
         return name not in self._stopped or self._stopped[name][1] <= time.monotonic()
 
-    def _leave_alone(self, poison: Poison) -> None:
+    def _leave_alone(self, house: House, poison: Poison) -> None:
         before = self._stopped.get(poison.projection)
         if before is None or str(before[0]) != str(poison):
-            logger.error("projection stopped", projection=poison.projection, at=poison.position, because=poison.reason)
+            logger.error(
+                "projection stopped",
+                projection=poison.projection,
+                at=poison.position,
+                **of_event(house.event_at(poison.position)),
+                because=without_values(poison.reason),
+            )
         self._stopped[poison.projection] = (poison, time.monotonic() + POISON_SECONDS)
 
     # -- waiting
 
     def _wait(self, fault: DatabaseUnavailable) -> None:
-        if not self.waits_for:
+        if not self.pulse.waits_for:
             self._waits_since = time.monotonic()
-        if fault.waits_for != self.waits_for:
+        if fault.waits_for != self.pulse.waits_for:
             logger.warning("waiting", waits_for=fault.waits_for, because=str(fault))
-        self.waits_for = fault.waits_for
+        self.pulse.waits_for = fault.waits_for
         self._step = max(1, self._step // 10)
+        self.pulse.beat()
         time.sleep(self._wait_seconds)
         self._wait_seconds = min(2 * self._wait_seconds, LONGEST_WAIT_SECONDS)
 
     def _tell_going_on(self) -> None:
-        if self.waits_for:
+        if self.pulse.waits_for:
             seconds = round(time.monotonic() - self._waits_since, 1)
-            logger.info("going on", waited_for=self.waits_for, seconds=seconds)
-        self.waits_for, self._wait_seconds = "", FIRST_WAIT_SECONDS
+            logger.info("going on", waited_for=self.pulse.waits_for, seconds=seconds)
+        self.pulse.waits_for, self._wait_seconds = "", FIRST_WAIT_SECONDS
         self._step = min(self.batch, 2 * self._step)
 
 
