@@ -1,4 +1,4 @@
-"""A small HTTP server for those who watch a process: a few pages, each made on a thread of its own when somebody asks."""
+"""A small HTTP server for those who watch a process: a few pages, made on a thread of its own when somebody asks."""
 
 import errno
 import socket

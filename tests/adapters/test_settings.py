@@ -15,6 +15,8 @@ def test_an_empty_environment_means_the_embedded_server_and_utc() -> None:
     assert settings.house == "trailbook"
     assert settings.timezone.key == "UTC"
     assert settings.data_dir.is_absolute()
+    assert (settings.http_host, settings.http_port) == ("127.0.0.1", None)
+    assert (settings.log_format, settings.log_level) == ("console", None)
 
 
 def test_every_setting_is_read_from_the_environment() -> None:
@@ -24,6 +26,10 @@ def test_every_setting_is_read_from_the_environment() -> None:
             "TRAILBOOK_HOUSE": "west_2",
             "TRAILBOOK_TIMEZONE": "America/Chicago",
             "TRAILBOOK_DATA_DIR": "/var/lib/trailbook",
+            "TRAILBOOK_HTTP_HOST": "0.0.0.0",
+            "TRAILBOOK_HTTP_PORT": "9464",
+            "TRAILBOOK_LOG_FORMAT": "json",
+            "TRAILBOOK_LOG_LEVEL": "DEBUG",
         }
     )
 
@@ -31,6 +37,8 @@ def test_every_setting_is_read_from_the_environment() -> None:
     assert settings.house == "west_2"
     assert settings.timezone.key == "America/Chicago"
     assert settings.data_dir == Path("/var/lib/trailbook")
+    assert (settings.http_host, settings.http_port) == ("0.0.0.0", 9464)
+    assert (settings.log_format, settings.log_level) == ("json", "debug")
 
 
 @pytest.mark.parametrize(
@@ -47,6 +55,13 @@ def test_every_setting_is_read_from_the_environment() -> None:
         ("TRAILBOOK_TIMEZONE", "../../etc/passwd"),
         ("TRAILBOOK_DATABASE_URL", "db.example"),
         ("TRAILBOOK_DATA_DIR", "data"),
+        ("TRAILBOOK_HTTP_PORT", "http"),
+        ("TRAILBOOK_HTTP_PORT", "-1"),
+        ("TRAILBOOK_HTTP_PORT", "65536"),
+        ("TRAILBOOK_HTTP_PORT", "9" * 5_000),
+        ("TRAILBOOK_HTTP_PORT", "²"),
+        ("TRAILBOOK_LOG_FORMAT", "xml"),
+        ("TRAILBOOK_LOG_LEVEL", "loud"),
     ],
 )
 def test_a_bad_value_is_named_with_its_setting_in_one_sentence(name: str, value: str) -> None:
