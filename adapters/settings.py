@@ -100,7 +100,7 @@ def _data_dir(value: str) -> Path:
 def _port(value: str) -> int | None:
     if value and not (value.isascii() and value.isdigit() and int(value[:6]) <= HIGHEST_PORT):
         raise SettingsWrong(
-            f"TRAILBOOK_HTTP_PORT {clipped(value)} is not a port; write a number up to {HIGHEST_PORT}, 0 for any free one"
+            f"TRAILBOOK_HTTP_PORT {clipped(value)} is not a port; write 1 to {HIGHEST_PORT}, or 0 for any free one"
         )
     return int(value) if value else None
 
