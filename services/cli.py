@@ -68,7 +68,6 @@ from services.house import House
 from services.logs import configure_logs
 from services.queries import Mismatch, NotFound
 from services.render import console
-from services.runner import run_until_stopped
 from services.simulation import Simulation
 
 app = typer.Typer(
@@ -234,6 +233,8 @@ def run(
     http_port: HttpPort = None,
 ) -> None:
     """Keep the projections up to date and open each day, until stopped."""
+    from services.runner import run_until_stopped  # noqa: PLC0415  (loads what serves metrics, which nothing else needs)
+
     with going_on(http_port) as settings:
         run_until_stopped(settings, batch=batch, once=once)
 

@@ -12,9 +12,10 @@ from adapters.database import Database
 from adapters.figures import Latest, Watching, read_figures
 from adapters.log import PostgresLog
 from adapters.projectors import NAMES, Projectors
-from adapters.rebuild import only_one
-from adapters.rebuild_progress import TABLE, rebuilding, telling
+from adapters.rebuild import only_one, rebuild
+from adapters.rebuild_progress import TABLE, Rebuilding, rebuilding, telling
 from tests.system.test_run import onboard
+from tests.system.under_load import record_a_book
 
 
 class Source:
@@ -153,6 +154,23 @@ def test_given_a_rebuild_then_others_see_how_far_it_is_until_it_ends(database: D
             assert (later.unit, later.started_at) == ("positions", found.started_at)
         assert rebuilding(reader, database) is None
     assert seen == [(200, 1_000), (300, 1_000), (1_000, 1_000), (5, 9)]
+
+
+def test_given_a_rebuild_then_it_tells_facts_while_it_posts_in_bulk_and_positions_after_that(
+    database: Database, log: PostgresLog
+) -> None:
+    record_a_book(database)
+    told: list[Rebuilding | None] = []
+    with database.connect("reader", autocommit=True) as reader:
+        with Projectors(database) as projectors:
+            head = projectors.catch_up()
+        for name in ("audit_trail", "ledger"):
+            rebuild(database, name, 1, lambda done, total: told.append(rebuilding(reader, database)))
+        assert rebuilding(reader, database) is None
+    assert {(one.projection, one.unit) for one in told if one} == {("audit_trail", "positions"), ("ledger", "facts")}
+    facts = [one for one in told if one and one.unit == "facts"]
+    assert [one.reached for one in facts] == sorted(one.reached for one in facts)
+    assert head > 0
 
 
 def test_given_a_rebuild_that_was_killed_then_what_it_left_shows_as_none_even_while_another_is_verified(

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 
 import pytest
+from structlog.testing import capture_logs
 
 import services.health
 from adapters.database import Database
@@ -15,12 +16,16 @@ from adapters.log import PostgresLog
 from adapters.projectors import NAMES, Projectors
 from adapters.rebuild_progress import telling
 from domain.calendar import OpenDay
+from domain.log import CommandResult
 from domain.message import Issued
-from services.commands import Commands
+from services.commands import Commands, TooBusy
 from services.health import Pulse
+from services.runner import Runner
 from tests.own_server import eventually, own_server
+from tests.system.books import settings_of
 from tests.system.program import Program
 from tests.system.test_run import ANN, facts_held, forbidden, onboard, reaches, waits_for_a_lock
+from tests.system.test_scheduler_killed import DEALS, register_deals
 from tests.system.under_load import environment, runner
 from tests.system.watching import told, watch
 
@@ -263,6 +268,41 @@ def test_commands_that_are_given_are_said_where_the_level_asks_for_it(database: 
         "last_position": 2,
     }
     assert Program(environment(database)).run("day", "open", "2026-01-04", "--by", "ann").err == ""
+
+
+def test_due_commands_are_said_with_their_ids_and_positions(database: Database) -> None:
+    register_deals(database)
+    said = Program(environment(database, **JSON)).run("run", "--once")
+    lines = [json.loads(line) for line in said.err.splitlines()]
+    recorded = [line for line in lines if line["event"] == "command recorded"]
+    assert [line["do"] for line in recorded] == ["expire_registration"] * DEALS
+    for line in recorded:
+        assert line["correlation_id"] == line["command_id"]
+        assert line["command_id"].startswith("due:customer:alder@")
+        assert line["first_position"] == line["last_position"] > 0
+    assert len({line["first_position"] for line in recorded}) == DEALS
+
+
+def test_given_a_due_command_that_is_refused_then_it_is_said_with_its_ids(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register_deals(database)
+    handle = Commands.handle
+
+    def refuse(commands: Commands, issued: Issued) -> CommandResult:
+        if issued.command_id.startswith("due:"):
+            raise TooBusy("command met other writers 20 times; give it again")
+        return handle(commands, issued)
+
+    monkeypatch.setattr(Commands, "handle", refuse)
+    with capture_logs() as said:
+        Runner(settings_of(database), 1_000).once()
+    refused = [line for line in said if line["event"] == "due command refused"]
+    assert len({line["command_id"] for line in refused}) == DEALS
+    assert {(line["do"], line["refused"], line["log_level"]) for line in refused} == {
+        ("expire_registration", "TooBusy", "error")
+    }
+    assert all(line["correlation_id"] == line["command_id"] and line["due_since"] > 0 for line in refused)
 
 
 def test_given_json_then_what_ends_the_runner_is_json_too(database_url: str) -> None:
