@@ -10,12 +10,14 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
-from functools import partial
-from typing import NamedTuple, Self
+from functools import lru_cache, partial
+from typing import Any, NamedTuple, Self
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka import errors as kafka_errors
 from kafka.errors import KafkaError
+from kafka.partitioner import DefaultPartitioner
+from kafka.partitioner.default import murmur2
 from kafka.producer.future import FutureRecordMetadata
 
 from adapters.kafka_client import Contact, away, connected, faults_explained
@@ -45,6 +47,7 @@ RETRY_MS = 5
 """The sender of kafka-python sleeps for it when a transaction follows right after another."""
 BATCH_BYTES = 256 * 1024
 CLOSE_SECONDS = 1.0
+REMEMBERED_KEYS = 20_000
 
 FIRST_LOOK = 64
 """So many records before the end of the positions the last place is looked for at first; then eight times as many."""
@@ -75,6 +78,18 @@ class Place(NamedTuple):
     def from_bytes(cls, value: bytes) -> Self:
         told = json.loads(value)
         return cls(Reached.from_json(told), told["leader"], told["epoch"], told["partitions"])
+
+
+class Partitions(DefaultPartitioner):  # type: ignore[misc]  # kafka-python has no types
+    """Kafka's own choice for a key, with the hash remembered: made in Python it is a tenth of what a message costs."""
+
+    def partition(self, topic: str, key: object, serialized_key: bytes, *rest: Any) -> int:
+        return hash_of(serialized_key) % len(rest[-1].partitions_for_topic(topic))
+
+
+@lru_cache(REMEMBERED_KEYS)
+def hash_of(key: bytes) -> int:
+    return int(murmur2(key)) & 0x7FFFFFFF
 
 
 class Publisher:
@@ -181,6 +196,7 @@ class Publisher:
             batch_size=min(BATCH_BYTES, limit // 2),
             max_request_size=limit,
             allow_auto_create_topics=False,
+            partitioner=Partitions(),
             metrics_enabled=False,
         )
 

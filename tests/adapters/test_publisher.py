@@ -96,6 +96,25 @@ def test_headers_key_and_body_arrive_as_they_are(kafka: Kafka, house: str) -> No
     assert (record.key, tuple(record.headers), record.value) == message[1:]
 
 
+def test_a_key_goes_where_kafkas_own_partitioner_would_put_it(kafka: Kafka, house: str) -> None:
+    """So that a stranger's producer and join, which choose as Kafka does, find the key in the same partition."""
+    keys = [f"account:{'x' * n}{n}".encode() for n in range(40)]
+    plain = kafka.topic("plain", partitions=SMALL.partitions)
+    with _publisher(kafka, house) as publisher, kafka.producer() as producer:
+        publisher.open()
+        publisher.publish([Message("deals", key, (), b"{}") for key in (*keys, *keys)], _at(1))
+        for key in keys:
+            producer.send(plain, b"{}", key=key).get(timeout=10)
+    assert _partitions(kafka, f"{house}.deals") == _partitions(kafka, plain)
+    assert set(_partitions(kafka, plain).values()) == {0, 1}
+
+
+def _partitions(kafka: Kafka, topic: str) -> dict[bytes, int]:
+    found = {(record.key, record.partition) for record in kafka.read(topic)}
+    assert len(found) == len(dict(found)), "a key is in one partition"
+    return dict(found)
+
+
 def test_who_comes_later_fences_who_was_before(kafka: Kafka, house: str) -> None:
     with _publisher(kafka, house) as old, _publisher(kafka, house, epoch=2) as new:
         old.open()
