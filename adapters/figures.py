@@ -129,9 +129,9 @@ def read_figures(connection: psycopg.Connection, database: Database) -> Figures:
     return Figures(read_at, head, stands, rebuilding(connection, database), valuings)
 
 
-_HEAD = "SELECT clock_timestamp() AS read_at, head.position{more} FROM {head} AS head{joined}"
+_HEAD = "SELECT statement_timestamp() AS read_at, head.position{more} FROM {head} AS head{joined}"
 _STAND = """, stand.name, stand.position, stand.poison_position, (
-    SELECT extract(epoch FROM clock_timestamp() - event.recorded_at)::float8
+    SELECT extract(epoch FROM statement_timestamp() - event.recorded_at)::float8
     FROM {events} AS event WHERE event.notification_id = stand.position + 1
 ) AS lag_seconds"""
 _JOINED = " LEFT JOIN {positions} AS stand ON true ORDER BY stand.name"

@@ -24,12 +24,16 @@ from adapters.database import Database
 from adapters.figures import Figures, Latest, Watching, read_figures
 from adapters.http_server import Page, serving
 from adapters.metrics import ABOUT_BOOK, ABOUT_PROCESS, Sample, exposed, registry_of, samples_of
+from adapters.relay_metrics import ABOUT_RELAY, Behind, Publishing, Shown, read_behind, relay_samples
 from adapters.settings import Settings
+from projections.published.reached import Reached
 
 STALLED_SECONDS = 300.0
 """For how long the loop may be at one part of its work. One position may concern every account of a big book."""
-WAITING_MODULES = ("psycopg", "psycopg_pool", "kafka")
+WAITING_MODULES = ("psycopg", "kafka")
 """Where the loop stands while it waits for an answer of the database or of the broker."""
+BENEATH = ("threading", "selectors", "socket", "ssl")
+"""What those wait with."""
 TOP = Path(__file__).parent.parent
 
 logger = structlog.get_logger("trailbook")
@@ -56,9 +60,15 @@ class Pulse:
         """For how long, and at which line, the loop hangs; empty where it does not."""
         seconds = time.monotonic() - self.beaten_at
         frame = sys._current_frames().get(self._thread)
-        if seconds <= STALLED_SECONDS or (frame is not None and _module(frame).startswith(WAITING_MODULES)):
+        if seconds <= STALLED_SECONDS or _waits_for_an_answer(frame):
             return ""
         return f"the loop has not turned for {seconds:.0f} s; it is at {_place(frame)}"
+
+
+def _waits_for_an_answer(frame: FrameType | None) -> bool:
+    while frame is not None and _module(frame) in BENEATH:
+        frame = frame.f_back
+    return frame is not None and _module(frame).startswith(WAITING_MODULES)
 
 
 def _module(frame: FrameType) -> str:
@@ -101,15 +111,6 @@ class Book:
         return f"stopped: {', '.join(stopped)}" if stopped else self.pulse.stalled
 
 
-def about_process(house: str, pulse: Pulse, database_up: bool) -> Iterator[Sample]:
-    """What any process tells of itself."""
-    yield Sample("trailbook_info", (house, pulse.process), 1)
-    yield Sample("trailbook_waiting", (pulse.waits_for,), bool(pulse.waits_for))
-    turned_at = time.time() - (time.monotonic() - pulse.beaten_at)
-    yield Sample("trailbook_loop_turned_timestamp_seconds", (), turned_at)
-    yield Sample("trailbook_database_up", (), database_up)
-
-
 @contextmanager
 def watched(settings: Settings, pulse: Pulse) -> Iterator[None]:
     """Answer for a process that projects, where the settings name a port. Raises SettingsWrong where it is taken."""
@@ -117,6 +118,62 @@ def watched(settings: Settings, pulse: Pulse) -> Iterator[None]:
     book = Book(settings, pulse, Latest(lambda: read_figures(*watching.connection())))
     with answering(settings, pulse, registry_of({**ABOUT_PROCESS, **ABOUT_BOOK}, book.samples), book.missing):
         yield
+
+
+# -- the process that publishes
+
+
+@dataclass(frozen=True)
+class Topics:
+    """What is known of a process that publishes, its own state and what the database says."""
+
+    settings: Settings
+    pulse: Pulse
+    shown: Callable[[], Shown]
+    latest: Latest[Behind]
+
+    def samples(self) -> Iterator[Sample]:
+        """What a scrape is told."""
+        behind, well = self.latest.get()
+        yield from about_process(self.settings.house, self.pulse, well)
+        yield from relay_samples(self.shown(), behind)
+
+    def missing(self) -> str:
+        """What is missing for it to do its work, or to stand by for it; empty where nothing is."""
+        _, well = self.latest.get()
+        shown = self.shown()
+        if self.pulse.waits_for:
+            return f"waiting for {self.pulse.waits_for}"
+        if not well:
+            return "the database does not answer"
+        if shown.poison_position is not None:
+            return f"stopped at position {shown.poison_position}"
+        return "starting" if shown.state == "starting" else self.pulse.stalled
+
+
+@contextmanager
+def watched_relay(
+    settings: Settings, pulse: Pulse, shown: Callable[[], Shown], publishing: Publishing
+) -> Iterator[None]:
+    """Answer for a process that publishes, where the settings name a port. Raises SettingsWrong where it is taken."""
+    watching = Watching(lambda: pulse.database, "relay")
+    latest = Latest(lambda: read_behind(*watching.connection(), shown().reached or Reached()))
+    topics = Topics(settings, pulse, shown, latest)
+    registry = registry_of({**ABOUT_PROCESS, **ABOUT_RELAY}, topics.samples, publishing.collectors)
+    with answering(settings, pulse, registry, topics.missing):
+        yield
+
+
+# -- any process
+
+
+def about_process(house: str, pulse: Pulse, database_up: bool) -> Iterator[Sample]:
+    """What any process tells of itself."""
+    yield Sample("trailbook_info", (house, pulse.process), 1)
+    yield Sample("trailbook_waiting", (pulse.waits_for,), bool(pulse.waits_for))
+    turned_at = time.time() - (time.monotonic() - pulse.beaten_at)
+    yield Sample("trailbook_loop_turned_timestamp_seconds", (), turned_at)
+    yield Sample("trailbook_database_up", (), database_up)
 
 
 @contextmanager

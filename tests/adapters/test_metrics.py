@@ -9,7 +9,9 @@ from prometheus_client.openmetrics import parser as openmetrics_parser
 from adapters.figures import Figures, Stand, Valuing
 from adapters.metrics import ABOUT_BOOK, ABOUT_PROCESS, Sample, exposed, registry_of, samples_of
 from adapters.rebuild_progress import Rebuilding
+from adapters.relay_metrics import ABOUT_PUBLISHING, ABOUT_RELAY
 
+ALL = {**ABOUT_PROCESS, **ABOUT_BOOK, **ABOUT_RELAY, **ABOUT_PUBLISHING}
 FROZEN = Path(__file__).parent / "metrics.txt"
 """Every metric by name, labels and help. To add one is fine; who changes one breaks somebody's alert."""
 AT = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
@@ -31,13 +33,12 @@ def told(figures: Figures = FIGURES, accepted: str = "") -> str:
 
 
 def test_the_names_labels_and_help_of_the_metrics_are_frozen() -> None:
-    gauges = {**ABOUT_PROCESS, **ABOUT_BOOK}
-    lines = [f"{name}{{{','.join(of.labels)}}} {of.help}" for name, of in sorted(gauges.items())]
+    lines = [f"{name}{{{','.join(of.labels)}}} {of.help}" for name, of in sorted(ALL.items())]
     assert lines == FROZEN.read_text(encoding="utf-8").splitlines()
 
 
 def test_every_name_ends_with_its_unit_or_with_what_is_true_of_it() -> None:
-    for name in {**ABOUT_PROCESS, **ABOUT_BOOK}:
+    for name in ALL:
         assert name.startswith("trailbook_")
         assert name.endswith(UNITS), name
 
