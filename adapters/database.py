@@ -44,6 +44,10 @@ class InitNeeded(DatabaseUnavailable):
     """The server answers, but the house does not exist there yet."""
 
 
+class NoSuchLogin(DatabaseUnavailable):
+    """A role cannot be granted to somebody whom the server does not know."""
+
+
 class HouseNameWrong(ValueError):
     """The name cannot be a house's."""
 
@@ -146,6 +150,22 @@ class Database:
             except psycopg.errors.InsufficientPrivilege as error:
                 raise self._forbidden(error) from error
 
+    def let_act(self, login: str, role: Role) -> None:
+        """Let a login of the server act as the role; safe to repeat. What it inherits is nothing: it has to choose.
+
+        Raises DatabaseUnavailable, NoSuchLogin.
+        """
+        grant = sql.SQL("GRANT {} TO {} WITH INHERIT FALSE, SET TRUE")
+        with self.connect("owner") as connection:
+            try:
+                connection.execute(grant.format(sql.Identifier(self.role_name(role)), sql.Identifier(login)))
+            except psycopg.errors.UndefinedObject as error:
+                raise NoSuchLogin(
+                    f"there is no login {login} at {self.where}; make it with CREATE ROLE … LOGIN, then try again"
+                ) from error
+            except psycopg.errors.InsufficientPrivilege as error:
+                raise self._forbidden(error) from error
+
     @contextmanager
     def alone(self, doing: str, wait: str, running: Exception) -> Iterator[None]:
         """Let nobody else in the house do the same meanwhile. Raises ``running`` where somebody does for so long."""
@@ -221,7 +241,10 @@ class Database:
         if row is None:
             return self._init_needed()
         if not row[0]:
-            return DatabaseUnavailable(f"user {row[1]} may not act as {name}; have it granted or run `trailbook init`")
+            return DatabaseUnavailable(
+                f"user {row[1]} may not act as {name}; whoever owns the house runs "
+                f"`trailbook init --login {role}={row[1]}`, if that is meant"
+            )
         return unreachable
 
     def _init_needed(self) -> InitNeeded:

@@ -8,6 +8,8 @@ from typing import Literal, Self, cast, get_args
 from zoneinfo import ZoneInfo
 
 import platformdirs
+from psycopg import ProgrammingError
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from adapters.database import Database, HouseNameWrong, checked_house
 from adapters.embedded import start
@@ -45,7 +47,10 @@ class Settings:
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
         """The settings under ``TRAILBOOK_…``. An empty value counts as absent. Raises SettingsWrong."""
         return cls(
-            database_url=_database_url(environment.get("TRAILBOOK_DATABASE_URL", "")),
+            database_url=_with_password(
+                _database_url(environment.get("TRAILBOOK_DATABASE_URL", "")),
+                environment.get("TRAILBOOK_DATABASE_PASSWORD_FILE", ""),
+            ),
             house=_house(environment.get("TRAILBOOK_HOUSE") or "trailbook"),
             timezone=_timezone(environment.get("TRAILBOOK_TIMEZONE") or "UTC"),
             data_dir=_data_dir(environment.get("TRAILBOOK_DATA_DIR", "")),
@@ -62,11 +67,33 @@ class Settings:
 
 
 def _database_url(value: str) -> str | None:
-    if value and not value.startswith(("postgresql://", "postgres://")) and "=" not in value:
+    try:
+        conninfo_to_dict(value)
+    except ProgrammingError as error:
         raise SettingsWrong(
             "TRAILBOOK_DATABASE_URL is not a PostgreSQL address; write postgresql://user:password@host:port/database"
-        )
+        ) from error
     return value or None
+
+
+def _with_password(url: str | None, file: str) -> str | None:
+    """The address with the password that the file holds. The file's last end of line is none of it."""
+    name = "TRAILBOOK_DATABASE_PASSWORD_FILE"
+    if not file:
+        return url
+    if url is None:
+        raise SettingsWrong(f"{name} is set without an address; set TRAILBOOK_DATABASE_URL too")
+    try:
+        if conninfo_to_dict(url).get("password"):
+            raise SettingsWrong(f"TRAILBOOK_DATABASE_URL has a password, and {name} is set; take one out")
+        password = Path(file).read_text("utf-8").removesuffix("\n")
+    except OSError as error:
+        raise SettingsWrong(f"{name}: {file} cannot be read: {error.strerror}; name a file that can") from error
+    except ValueError as error:
+        raise SettingsWrong(f"{name}: {file} is not UTF-8; write the password in UTF-8") from error
+    if not password or "\n" in password:
+        raise SettingsWrong(f"{name}: {file} does not hold one line; write the password into it")
+    return make_conninfo(url, password=password)
 
 
 def _house(value: str) -> str:

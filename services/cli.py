@@ -8,14 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.markup import escape
 from rich.progress import Progress, TaskID
 
 from adapters.command_file import entry_schema, read_commands
-from adapters.database import DatabaseUnavailable
+from adapters.database import ROLES, DatabaseUnavailable, Role
 from adapters.faults import FileFault, SettingsWrong, clipped
 from adapters.kafka_faults import Fenced, KafkaAway, MessageTooLarge, TopicsWrong
 from adapters.party import Parties
@@ -137,13 +137,30 @@ def _filling(bar: Progress, task: TaskID) -> Callable[[int, int], None]:
 
 
 @app.command()
-def init() -> None:
+def init(
+    login: Annotated[
+        list[str] | None,
+        typer.Option(help="Let a login of the server act as a role, such as reader=ann; repeat it for several."),
+    ] = None,
+) -> None:
     """Make the house's roles and schemas on the server; safe to repeat."""
+    logins = [_login(text) for text in login or ()]
     database = SETTINGS[0].database()
     database.init()
+    for role, name in logins:
+        database.let_act(name, role)
     with House(SETTINGS[0], database) as opened:
         opened.projectors.catch_up()
     render.say(f"the house {database.house} is ready at {database.where}")
+
+
+def _login(text: str) -> tuple[Role, str]:
+    """A role and who is to act as it. Raises WrongUsage."""
+    given, _, name = text.partition("=")
+    for role in ROLES:
+        if role == given and name:
+            return role, name
+    raise WrongUsage(f"--login {text} is not a role and a login; write one of {', '.join(ROLES)}, like reader=ann")
 
 
 @app.command()
@@ -230,13 +247,16 @@ def simulate(file: Path, by: By = "", json: Json = False) -> None:
 def run(
     once: Annotated[bool, typer.Option(help="Catch up, open today, and end.")] = False,
     batch: Annotated[int, typer.Option(min=1, help="Positions in one transaction.")] = 1_000,
+    only: Annotated[
+        Literal["projections", "calendar"] | None, typer.Option(help="One part, where another process does the other.")
+    ] = None,
     http_port: HttpPort = None,
 ) -> None:
     """Keep the projections up to date and open each day, until stopped."""
     from services.runner import run_until_stopped  # noqa: PLC0415  (loads what serves metrics, which nothing else needs)
 
     with going_on(http_port) as settings:
-        run_until_stopped(settings, batch=batch, once=once)
+        run_until_stopped(settings, batch=batch, once=once, only=only)
 
 
 @app.command()

@@ -10,7 +10,7 @@ Nothing here needs the database to answer: what comes from there is read on a th
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -92,6 +92,8 @@ class Book:
     settings: Settings
     pulse: Pulse
     latest: Latest[Figures]
+    needs: Collection[str]
+    """The projections that it cannot do without."""
 
     def samples(self) -> Iterator[Sample]:
         """What a scrape is told."""
@@ -107,15 +109,22 @@ class Book:
             return f"waiting for {self.pulse.waits_for}"
         if figures is None or not well:
             return "the database does not answer"
-        stopped = [f"{s.projection} at position {s.poison_position}" for s in figures.stands if s.poison_position]
+        stopped = [
+            f"{stand.projection} at position {stand.poison_position}"
+            for stand in figures.stands
+            if stand.poison_position and stand.projection in self.needs
+        ]
         return f"stopped: {', '.join(stopped)}" if stopped else self.pulse.stalled
 
 
 @contextmanager
-def watched(settings: Settings, pulse: Pulse) -> Iterator[None]:
-    """Answer for a process that projects, where the settings name a port. Raises SettingsWrong where it is taken."""
-    watching = Watching(lambda: pulse.database, "reader")
-    book = Book(settings, pulse, Latest(lambda: read_figures(*watching.connection())))
+def watched(settings: Settings, pulse: Pulse, needs: Collection[str]) -> Iterator[None]:
+    """Answer for a process that needs these projections, where the settings name a port.
+
+    Raises SettingsWrong where it is taken.
+    """
+    watching = Watching(lambda: pulse.database, "projector")
+    book = Book(settings, pulse, Latest(lambda: read_figures(*watching.connection())), needs)
     with answering(settings, pulse, registry_of({**ABOUT_PROCESS, **ABOUT_BOOK}, book.samples), book.missing):
         yield
 

@@ -178,19 +178,21 @@ class House:
         logger.info("day opened", day=str(day), **ids)
 
     def event_at(self, position: int) -> EventAt | None:
-        """The ids of the event at a position."""
-        return event_at(self._reader, self.database.house, position)
+        """The ids of the event at a position; it is asked as the projector, which is what stopped there."""
+        with self.database.connect("projector", autocommit=True) as connection:
+            return event_at(connection, self.database.house, position)
 
     def status(self) -> dict[str, Any]:
-        """The log's head, the open day, and each projection's position, lag and poison."""
-        head = self.log.head()
+        """The log's head, the open day, and each projection's position, lag and poison. It is asked as the reader."""
+        with PostgresLog(self.database, "reader", self.patience_seconds) as log:
+            head, open_day = log.head(), Commands(log).state(CALENDAR).open_day
         at = head.position if head else 0
         self.projectors.connection.commit()
         rows = positions(self._reader, self.database.book)
         return {
             "ok": not any(row["poison_reason"] for row in rows),
             "head": {"position": at, "recorded_at": head.recorded_at.isoformat() if head else None},
-            "open_day": str(self.commands.state(CALENDAR).open_day or "none"),
+            "open_day": str(open_day or "none"),
             "projections": [{**row, "lag_events": at - row["position"]} for row in rows],
         }
 

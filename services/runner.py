@@ -2,14 +2,17 @@
 
     working ── the database cannot be used ──▶ waiting (0.1 s, longer each time, up to 5 s) ── it can ──▶ working
 
-One line is logged for each change of state. A projection that meets what it cannot process is left alone, while the
-others go on; it is tried again every minute, and by the next process, which may be of another release.
+Projecting and keeping the calendar are two parts, which one process does or two: what keeps the calendar records
+commands, and so needs rights that what projects does without. One line is logged for each change of state. A projection
+that meets what it cannot process is left alone, while the others go on; it is tried again every minute, and by the next
+process, which may be of another release.
 """
 
 import signal
 import time
 from dataclasses import dataclass, field
 from types import FrameType
+from typing import Literal
 
 import psycopg
 import structlog
@@ -31,6 +34,8 @@ LOG_PATIENCE_SECONDS = 1
 POISON_SECONDS = 60.0
 """After how long a projection that stopped is tried again."""
 
+Part = Literal["projections", "calendar"]
+
 logger = structlog.get_logger("trailbook")
 
 
@@ -41,20 +46,22 @@ class Stopped(KeyboardInterrupt):
     """
 
 
-def run_until_stopped(settings: Settings, *, batch: int, once: bool) -> None:
+def run_until_stopped(settings: Settings, *, batch: int, once: bool, only: Part | None = None) -> None:
     """Project, open each day as the house's clock shows it, and wait; end cleanly on SIGTERM or SIGINT.
+
+    ``only`` one of the two parts, where another process does the other one.
 
     Raises InitNeeded and RebuildNeeded, which no waiting mends; with ``once`` also DatabaseUnavailable and Poison.
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stop)
     logger.info("running", house=settings.house)
-    runner = Runner(settings, batch)
+    runner = Runner(settings, batch, only)
     try:
         if once:
             runner.once()
         else:
-            with watched(settings, runner.pulse):
+            with watched(settings, runner.pulse, (agenda.name,) if only == "calendar" else NAMES):
                 runner.always()
     except Stopped:
         logger.info("stopped")
@@ -69,6 +76,7 @@ class Runner:
     settings: Settings
     batch: int
     """Positions in one step; fewer for a while after a fault, which may have come of the step's size."""
+    only: Part | None = None
     pulse: Pulse = field(default_factory=lambda: Pulse("run"))
     """What is shown of it to those who watch."""
     _wait_seconds: float = FIRST_WAIT_SECONDS
@@ -104,7 +112,7 @@ class Runner:
                 self._wait(DatabaseUnavailable("this process is out of memory", "memory"))
 
     def _work(self, house: House) -> None:
-        with house.database.connect("reader", autocommit=True) as listener:
+        with house.database.connect("projector", autocommit=True) as listener:
             listener.execute(sql.SQL("LISTEN {}").format(sql.Identifier(house.database.channel)))
             while True:
                 if not self._round(house):
@@ -113,15 +121,16 @@ class Runner:
     def _round(self, house: House) -> bool:
         """Whether anything was done, so that there may be more."""
         self.pulse.beat()
-        given = self._keep_calendar(house)
+        given = self._keep_calendar(house) if self.only != "projections" else 0
+        if self.only == "calendar":
+            self._tell_going_on()
+            return bool(given)
         self.pulse.beat()
         trying = [name for name in NAMES if self._may_try(name)]
         done, poisons = house.projectors.advance(self._step, names=trying)
         for poison in poisons:
             self._leave_alone(house, poison)
-        for name in {*trying} & {*self._stopped} - {poison.projection for poison in poisons}:
-            del self._stopped[name]
-            logger.info("projection goes on", projection=name)
+        self._tell_projections_go_on({*trying} - {poison.projection for poison in poisons})
         self._tell_going_on()
         if done:
             logger.info("projected", positions=done)
@@ -135,8 +144,11 @@ class Runner:
         given = 0
         try:
             house.open_today()
-            if self._may_try(agenda.name) and (given := house.give_due()):
-                logger.info("due commands given", commands=given)
+            if self._may_try(agenda.name):
+                if given := house.give_due():
+                    logger.info("due commands given", commands=given)
+                if self.only == "calendar":
+                    self._tell_projections_go_on({agenda.name})
         except Poison as poison:
             self._leave_alone(house, poison)
         return given
@@ -157,6 +169,11 @@ class Runner:
                 because=without_values(poison.reason),
             )
         self._stopped[poison.projection] = (poison, time.monotonic() + POISON_SECONDS)
+
+    def _tell_projections_go_on(self, names: set[str]) -> None:
+        for name in names & {*self._stopped}:
+            del self._stopped[name]
+            logger.info("projection goes on", projection=name)
 
     # -- waiting
 

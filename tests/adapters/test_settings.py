@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from adapters.faults import SettingsWrong
 from adapters.settings import Settings
@@ -54,6 +55,7 @@ def test_every_setting_is_read_from_the_environment() -> None:
         ("TRAILBOOK_TIMEZONE", "Europe"),
         ("TRAILBOOK_TIMEZONE", "../../etc/passwd"),
         ("TRAILBOOK_DATABASE_URL", "db.example"),
+        ("TRAILBOOK_DATABASE_URL", "server=db.example"),
         ("TRAILBOOK_DATA_DIR", "data"),
         ("TRAILBOOK_HTTP_PORT", "http"),
         ("TRAILBOOK_HTTP_PORT", "-1"),
@@ -70,3 +72,49 @@ def test_a_bad_value_is_named_with_its_setting_in_one_sentence(name: str, value:
 
     assert name in str(wrong.value)
     assert "\n" not in str(wrong.value)
+
+
+# -- a password of the database in a file
+
+URL = "TRAILBOOK_DATABASE_URL"
+PASSWORD_FILE = "TRAILBOOK_DATABASE_PASSWORD_FILE"
+
+
+@pytest.mark.parametrize("address", ["postgresql://ann@db.example/books", "host=db.example user=ann dbname=books"])
+def test_the_password_of_the_database_may_stand_in_a_file(address: str, tmp_path: Path) -> None:
+    file = tmp_path / "ann"
+    file.write_text("bl ank'\\\n")
+
+    settings = Settings.from_environment({URL: address, PASSWORD_FILE: str(file)})
+
+    assert settings.database_url is not None
+    told = conninfo_to_dict(settings.database_url)
+    assert told == {"host": "db.example", "user": "ann", "dbname": "books", "password": "bl ank'\\"}
+    assert "bl ank" not in settings.database().where
+
+
+@pytest.mark.parametrize(
+    ("content", "address", "says"),
+    [
+        (b"", "user=ann", "does not hold one line"),
+        (b"\n", "user=ann", "does not hold one line"),
+        (b"a\nb\n", "user=ann", "does not hold one line"),
+        (b"\xff\n", "user=ann", "is not UTF-8"),
+        (None, "user=ann", "cannot be read: No such file or directory"),
+        (b"secret\n", "user=ann password=other", "TRAILBOOK_DATABASE_URL has a password"),
+        (b"secret\n", "", "without an address"),
+    ],
+)
+def test_a_file_that_holds_no_password_is_said_in_one_sentence(
+    content: bytes | None, address: str, says: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "ann"
+    if content is not None:
+        file.write_bytes(content)
+
+    with pytest.raises(SettingsWrong, match=PASSWORD_FILE) as wrong:
+        Settings.from_environment({URL: address, PASSWORD_FILE: str(file)})
+
+    assert says in str(wrong.value)
+    assert "\n" not in str(wrong.value)
+    assert "secret" not in str(wrong.value)

@@ -63,6 +63,48 @@ def test_the_runner_opens_today_projects_what_is_recorded_and_stops_when_told(
         assert run.end(signal_number) < ENDS_WITHIN_SECONDS
 
 
+def test_given_only_the_projections_then_no_day_is_opened_and_given_only_the_calendar_then_nothing_else_is_projected(
+    database: Database, log: PostgresLog
+) -> None:
+    onboard(database, "alder-foods")
+    before = log.head()
+    Program(environment(database)).run("run", "--once", "--only", "projections")
+    assert log.head() == before
+    assert ledger_position(database) == 2
+
+    Commands(log).handle(Issued("c-1", ANN, OnboardCustomer(customer="birch")))
+    Program(environment(database)).run("run", "--once", "--only", "calendar")
+    assert ledger_position(database) == 2
+
+
+def test_the_calendar_and_the_projections_are_kept_by_two_processes(database: Database, log: PostgresLog) -> None:
+    Projectors(database).close()
+    with runner(database, "--only", "calendar") as calendar:
+        eventually(lambda: Commands(log).state(CALENDAR).open_day is not None, "the day is opened")
+        assert ledger_position(database) == 0
+        with runner(database, "--only", "projections") as projections:
+            reaches(database, onboard(database, "alder-foods"))
+            assert not projections.told("day opened")
+            assert projections.end() < ENDS_WITHIN_SECONDS
+        assert calendar.end() < ENDS_WITHIN_SECONDS
+
+
+def test_given_poison_in_the_agenda_then_what_keeps_the_calendar_leaves_it_alone_and_says_when_it_goes_on(
+    database: Database, log: PostgresLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(services.runner, "POISON_SECONDS", 0.0)
+    position = onboard(database, "alder-foods")
+    was = retopic(database, position, "customer.unheard_of")
+    runner = Runner(settings_of(database), batch=10, only="calendar")
+    with capture_logs() as lines, House(settings_of(database), database) as house:
+        runner._round(house)
+        runner._round(house)
+        retopic(database, position, was)
+        runner._round(house)
+
+    assert [line["event"] for line in lines] == ["projection stopped", "projection goes on"]
+
+
 def test_the_runner_leaves_a_later_open_day_alone(database: Database, log: PostgresLog) -> None:
     Commands(log).handle(Issued("c-1", ANN, OpenDay(date=date(2099, 12, 31))))
     assert Program(environment(database)).run("run", "--once").code == 0
