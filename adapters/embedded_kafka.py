@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,6 +41,10 @@ class EmbeddedKafka:
     data_dir: Path
     port: int | None = None
     heap: str = "-Xms64m -Xmx384m"
+    listeners: str = ""
+    """More of them, such as ``SASL_SSL://127.0.0.1:9096``; what they need stands in ``settings``."""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """More lines of its configuration, which override the others."""
     _controller_port: int = 0
     _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
@@ -127,6 +132,8 @@ class EmbeddedKafka:
             "KAFKA_CONTROLLER_PORT": str(self._controller_port),
             "KAFKA_DATA_DIR": str(self.data_dir),
             "KAFKA_HEAP": self.heap,
+            "KAFKA_LISTENERS": self.listeners,
+            "KAFKA_SETTINGS": "\n".join(f"{name}={value}" for name, value in self.settings.items()),
             "KAFKA_ENDS_WITH_STDIN": "1",
         }
         try:

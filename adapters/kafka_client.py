@@ -24,6 +24,12 @@ _Client = TypeVar("_Client")
 logging.getLogger("kafka").setLevel(logging.CRITICAL + 1)
 """It logs as errors, with tracebacks, what is normal: a client that closes, a broker that is away for a while."""
 
+_REFUSED = (
+    kafka_errors.SaslAuthenticationFailedError,
+    kafka_errors.UnsupportedSaslMechanismError,
+    kafka_errors.AuthorizationError,
+)
+
 
 class Connections(KafkaConnectionManager):  # type: ignore[misc]  # kafka-python states no types
     """Remembers why the last connection failed, until one succeeds."""
@@ -33,18 +39,43 @@ class Connections(KafkaConnectionManager):  # type: ignore[misc]  # kafka-python
         self.failure: Exception | None = None
 
     def get_connection(self, node_id: Any, *more: Any, **named: Any) -> Any:
+        if self.failure is not None and _tells(self.failure) and not self.cluster.brokers():
+            # to try the same again until the time is up would only keep the answer from who can mend it
+            raise self.failure
         known = self._conns.get(node_id)
         connection = super().get_connection(node_id, *more, **named)
         if connection is not known:
-            connection.init_future.add_both(self._began)
-            connection.close_future.add_errback(self._ended)
+            connection.init_future.add_callback(self._began)
+            connection.init_future.add_errback(self._failed)
+            connection.close_future.add_errback(self._failed)
         return connection
 
-    def _began(self, outcome: Any) -> None:
-        self.failure = outcome if isinstance(outcome, Exception) else None
+    async def _build_transport(self, *given: Any, **named: Any) -> Any:
+        """Without this a broker's last words are lost, such as that the password is wrong.
 
-    def _ended(self, error: Exception) -> None:
-        self.failure = self.failure or error
+        kafka-python 3.0.12 drops what it has received when the end of the connection comes with it.
+        """
+        transport = await super()._build_transport(*given, **named)
+        receive = transport._sock_recv
+
+        def words_before_the_end() -> tuple[bytes, Exception | None]:
+            received, error = receive()
+            return received, None if received else error
+
+        transport._sock_recv = words_before_the_end
+        return transport
+
+    def _began(self, _: Any) -> None:
+        self.failure = None
+
+    def _failed(self, error: Exception) -> None:
+        # an attempt that ran out of time says less than one that was refused
+        if self.failure is None or _tells(error) or not _tells(self.failure):
+            self.failure = error
+
+
+def _tells(error: Exception) -> bool:
+    return isinstance(error, _REFUSED) or "Handshake failed" in str(error)
 
 
 class Contact:
@@ -97,11 +128,11 @@ def faults_explained(kafka: KafkaSettings, contact: Contact | None = None) -> It
 
 def away(kafka: KafkaSettings, error: Exception, contact: Contact | None = None) -> KafkaAway:
     """What an error of kafka-python means to who operates this."""
-    if isinstance(error, kafka_errors.RetriableError) and contact is not None and contact.failure is not None:
-        error = contact.failure
+    if isinstance(error, kafka_errors.RetriableError):
+        error = (contact and contact.failure) or error
+    who = f"the user {kafka.sasl_username}" if kafka.sasl_username else "this client"
     match error:
         case kafka_errors.SaslAuthenticationFailedError():
-            who = f"the user {kafka.sasl_username}" if kafka.sasl_username else "this client"
             return KafkaRefuses(
                 f"{kafka.where} does not take the password of {who}; correct {PREFIX}SASL_USERNAME and "
                 f"{PREFIX}SASL_PASSWORD, or the user there",
@@ -109,33 +140,67 @@ def away(kafka: KafkaSettings, error: Exception, contact: Contact | None = None)
             )
         case kafka_errors.UnsupportedSaslMechanismError():
             return KafkaRefuses(
-                f"{kafka.where} does not take {PREFIX}SASL_MECHANISM {kafka.sasl_mechanism}; "
-                "write one that its listener enables",
+                f"{kafka.where} does not take {PREFIX}SASL_MECHANISM {kafka.sasl_mechanism}; write one that is "
+                "enabled there",
                 "a login that Kafka takes",
             )
         case kafka_errors.AuthorizationError():
-            who = f"the user {kafka.sasl_username}" if kafka.sasl_username else "this client"
             return KafkaRefuses(
-                f"{kafka.where} does not permit {who} to do this: {_said(error)}; give it the rights in the runbook",
+                f"{kafka.where} does not permit {who} {_forbidden(error)}; give it the right there (kafka-acls.sh)",
                 "rights in Kafka",
             )
-    return KafkaAway(f"{kafka.where} cannot be used: {_why(error)}")
-
-
-def _why(error: Exception) -> str:
     said = _said(error)
-    for sign, because in _SIGNS:
+    for sign, because in _CERTIFICATES:
         if sign in said:
-            return because
-    return said
+            return KafkaRefuses(f"{kafka.where} cannot be used: {because} ({_reason(said)})", "certificates that fit")
+    because = next((because for sign, because in _SIGNS if sign in said), said)
+    return KafkaAway(f"{kafka.where} cannot be used: {because.format(protocol=kafka.security_protocol)}")
 
+
+_OTHERWISE = (
+    f"what is there does not speak {{protocol}} as Kafka does; correct the address or {PREFIX}SECURITY_PROTOCOL"
+)
+
+_CERTIFICATES = (
+    ("is not valid for", "its certificate is for another name; name it as the certificate does"),
+    ("CERTIFICATE_VERIFY_FAILED", f"its certificate is not trusted; name its authority in {PREFIX}SSL_CAFILE"),
+    ("_ALERT_", f"it does not take our certificate; set {PREFIX}SSL_CERTFILE"),
+)
 
 _SIGNS = (
     ("DNS Resolution failure", "the name is not known here; correct it, or the network"),
     ("ECONNREFUSED", "nothing listens there; start the broker, or correct the address"),
+    ("ETIMEDOUT", "no answer comes from there; start the broker, or correct the address"),
+    ("timed out", "no answer comes from there; start the broker, or correct the address"),
+    ("Unable to bootstrap", "no answer comes from there; start the broker, or correct the address"),
+    ("WRONG_VERSION_NUMBER", _OTHERWISE),
+    ("Invalid frame length", _OTHERWISE),
+    ("IllegalSaslState", _OTHERWISE),
+    ("UNEXPECTED_EOF", f"it ends every connection; it is about to end, or {_OTHERWISE}"),
+    ("socket disconnected", f"it ends every connection; it is about to end, or {_OTHERWISE}"),
 )
+"""What kafka-python says, in our words. Where it goes on in its own, that is better than nothing."""
+
+
+def _forbidden(error: kafka_errors.AuthorizationError) -> str:
+    """To do what, as far as the error knows."""
+    match error:
+        case kafka_errors.TopicAuthorizationFailedError():
+            named = error.args[0] if error.args else None
+            topics = named if isinstance(named, str) else ", ".join(sorted(named or ()))
+            return f"to use the topic {topics}".rstrip()
+        case kafka_errors.TransactionalIdAuthorizationFailedError():
+            return "to publish under this transactional id"
+        case kafka_errors.GroupAuthorizationFailedError():
+            return "to read as this group"
+    return "to do this in the cluster"
+
+
+def _reason(said: str) -> str:
+    """Of an error of OpenSSL, without the place in its sources."""
+    return said.rpartition("] ")[2].partition(" (_ssl")[0].rstrip(".")
 
 
 def _said(error: BaseException) -> str:
-    """On one line, and without kafka-python's own number of it."""
+    """On one line."""
     return " ".join(str(error).split()) or type(error).__name__

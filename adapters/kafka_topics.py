@@ -13,7 +13,7 @@ from kafka import KafkaAdminClient, TopicPartition
 from kafka import errors as kafka_errors
 from kafka.admin import ConfigResource, ConfigResourceType, OffsetSpec
 
-from adapters.kafka_client import Contact, away, connected, faults_explained
+from adapters.kafka_client import Contact, connected, faults_explained
 from adapters.kafka_faults import KafkaAway, KafkaRefuses, TopicsWrong
 from adapters.kafka_settings import PREFIX, KafkaSettings
 from domain.words import counted
@@ -159,7 +159,7 @@ def _described(admin: KafkaAdminClient, names: Iterable[str]) -> dict[str, dict[
     for topic in found.values():
         error = kafka_errors.for_code(topic["error_code"])
         if issubclass(error, kafka_errors.AuthorizationError):
-            raise error(f"describe the topic {topic['name']}")
+            raise error(topic["name"])
     return {name: topic for name, topic in found.items() if topic["error_code"] == 0}
 
 
@@ -191,7 +191,7 @@ def _make(admin: KafkaAdminClient, kafka: KafkaSettings, missing: list[StatedTop
         if error in (kafka_errors.NoError, kafka_errors.TopicAlreadyExistsError):
             continue
         if issubclass(error, kafka_errors.AuthorizationError):
-            raise away(kafka, error(f"create the topic {topic['name']}"))
+            raise error(topic["name"])
         if error is kafka_errors.InvalidReplicationFactorError:
             raise _too_few_brokers(admin, kafka)
         faults.append(f"{topic['name']} cannot be made: {topic['error_message'] or error.__name__}")

@@ -129,10 +129,10 @@ def broker() -> Iterator[Kafka]:
 
 
 @contextmanager
-def own_broker() -> Iterator[EmbeddedKafka]:
-    """A broker of a test's own: one to kill, to stop and to start again. Raises NoBroker."""
+def own_broker(**more: Any) -> Iterator[EmbeddedKafka]:
+    """A broker of a test's own: one to kill, to stop and to start again, or with other listeners. Raises NoBroker."""
     folder = Path(tempfile.mkdtemp(prefix="trailbook-kafka-"))
-    own = EmbeddedKafka(folder)
+    own = EmbeddedKafka(folder, **more)
     try:
         try:
             own.start()

@@ -9,6 +9,8 @@
 #   KAFKA_DATA_DIR         topics and their messages (./kafka-data)
 #   KAFKA_CACHE_DIR        the jars, fetched once a version (${XDG_CACHE_HOME:-~/.cache}/trailbook)
 #   KAFKA_HEAP             (-Xms64m -Xmx384m)
+#   KAFKA_LISTENERS        more listeners, such as SASL_SSL://127.0.0.1:9096
+#   KAFKA_SETTINGS         more lines of configuration, which override the others
 #   KAFKA_ENDS_WITH_STDIN  if set: stop when standard input closes, as it does when the starter is killed
 #
 # What stops it is told in the last line of standard error, in one sentence.
@@ -75,9 +77,10 @@ exec 9>"$data/lock" || fail "the data directory $data cannot be written"
 ! command -v flock >/dev/null || flock -n 9 || fail "another Apache Kafka uses $data; stop it, or give another directory"
 {
     cat "$here/server.properties"
-    echo "listeners=PLAINTEXT://127.0.0.1:$port,CONTROLLER://127.0.0.1:$controller_port"
+    echo "listeners=PLAINTEXT://127.0.0.1:$port,CONTROLLER://127.0.0.1:$controller_port${KAFKA_LISTENERS:+,$KAFKA_LISTENERS}"
     echo "controller.quorum.voters=1@127.0.0.1:$controller_port"
     echo "log.dirs=$data/log"
+    echo "${KAFKA_SETTINGS:-}"
 } >"$data/server.properties" || fail "the data directory $data cannot be written"
 
 # quick to start rather than quick for days: one compiler, one collector
