@@ -1,12 +1,16 @@
 """Metrics, health and logs of ``trailbook run``: real HTTP to the real process, while a PostgreSQL comes and goes."""
 
 import json
+import re
 import socket
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from datetime import date
 
+import psutil
 import pytest
 from structlog.testing import capture_logs
 
@@ -21,9 +25,9 @@ from domain.message import Issued
 from services.commands import Commands, TooBusy
 from services.health import Pulse
 from services.runner import Runner
-from tests.own_server import eventually, own_server
+from tests.own_server import OwnServer, eventually, own_server
 from tests.system.books import settings_of
-from tests.system.program import Program
+from tests.system.program import PROGRAM, Program
 from tests.system.test_run import ANN, facts_held, forbidden, onboard, reaches, waits_for_a_lock
 from tests.system.test_scheduler_killed import DEALS, register_deals
 from tests.system.under_load import environment, runner
@@ -111,6 +115,39 @@ def test_given_a_database_that_goes_and_comes_back_then_every_answer_comes_in_ti
             run.end()
 
 
+def test_given_a_server_that_answers_nothing_any_more_then_every_page_comes_in_time() -> None:
+    """A scrape that waits for the database would be lost just when somebody wants to see that it hangs."""
+    with own_server() as server:
+        database = Database(server.url, "house")
+        database.init()
+        Projectors(database).close()
+        with runner(database, *FREE) as run:
+            watched = watch(run)
+            end = onboard(database, "alder")
+            eventually(lambda: watched.value("trailbook_projection_position", "ledger") == end, "it works")
+            with stopped(server):
+                eventually(lambda: watched.value("trailbook_database_up") == 0, "the database hangs")
+                assert watched.value("trailbook_log_position") == end
+                assert watched.ask("/readyz")[0] == 503
+                assert watched.ask("/healthz") == (200, "alive\n")
+            eventually(lambda: watched.ask("/readyz") == (200, "ready\n"), "it is ready again")
+            run.end()
+
+
+@contextmanager
+def stopped(server: OwnServer) -> Iterator[None]:
+    """All processes of the server, by SIGSTOP."""
+    processes = [psutil.Process(server.pid), *psutil.Process(server.pid).children(recursive=True)]
+    for process in processes:
+        process.suspend()
+    try:
+        yield
+    finally:
+        for process in processes:
+            with suppress(psutil.NoSuchProcess):
+                process.resume()
+
+
 def test_given_many_scrapers_then_each_is_answered_and_the_database_is_asked_once_a_second(database: Database) -> None:
     Projectors(database).close()
     with runner(database, *FREE) as run, ThreadPoolExecutor(16) as threads:
@@ -196,6 +233,33 @@ def test_given_a_loop_that_hangs_then_it_is_said_for_how_long_and_where(monkeypa
     thread.join(60)
 
 
+HANGS = f"""
+import time
+import services.health
+from services.house import House
+
+def hang(house):
+    time.sleep(1_000)
+
+services.health.STALLED_SECONDS = 0.2
+House.open_today = hang
+{PROGRAM}
+"""
+"""The program, whose loop hangs before it has opened the day."""
+
+
+def test_given_a_process_whose_loop_hangs_then_it_is_neither_alive_nor_ready(database: Database) -> None:
+    Projectors(database).close()
+    with runner(database, *FREE, program=HANGS) as run:
+        watched = watch(run)
+        eventually(lambda: watched.ask("/healthz")[0] == 503, "it hangs")
+        status, body = watched.ask("/healthz")
+        assert (status, body.count("\n")) == (503, 1)
+        assert body.startswith("the loop has not turned for ")
+        assert "it is at services/runner.py:" in body
+        assert watched.ask("/readyz")[0] == 503
+
+
 # -- settings
 
 
@@ -213,6 +277,14 @@ def test_given_a_host_that_is_not_ours_then_one_sentence_says_so(database: Datab
     said = Program(environment(database, TRAILBOOK_HTTP_PORT="0", TRAILBOOK_HTTP_HOST="192.0.2.7")).run("run")
     assert said.code == 2
     assert said.err.splitlines()[-1].startswith("TRAILBOOK_HTTP_HOST '192.0.2.7' is no address of this machine; write ")
+
+
+def test_an_address_of_ipv6_is_served_too(database: Database) -> None:
+    Projectors(database).close()
+    with runner(database, *FREE, TRAILBOOK_HTTP_HOST="::1") as run:
+        assert re.fullmatch(r"http://\[::1\]:\d+", watch(run).url)
+        assert watch(run).ask("/healthz") == (200, "alive\n")
+        run.end()
 
 
 def test_without_a_port_nothing_is_served(database: Database) -> None:

@@ -89,10 +89,10 @@ class Runner:
 
 
 @contextmanager
-def runner(database: Database, *options: str, **more: str) -> Iterator[Runner]:
+def runner(database: Database, *options: str, program: str = PROGRAM, **more: str) -> Iterator[Runner]:
     with tempfile.NamedTemporaryFile(prefix="run-", suffix=".log") as log:
         process = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, "run", *options],
+            [sys.executable, "-c", program, "run", *options],
             env=Program(environment(database, **more)).whole_environment(),
             cwd=TOP,
             stdin=subprocess.DEVNULL,

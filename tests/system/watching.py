@@ -49,7 +49,7 @@ class Watched:
 def watch(run: Runner) -> Watched:
     """Where the process says that it answers."""
     eventually(lambda: any("serving" in line for line in run.lines), "the process answers")
-    (url,) = [re.search(r"http://[\d.]+:\d+", line) for line in run.lines if "serving" in line]
+    (url,) = [re.search(r"http://[\d.:\[\]]+:\d+", line) for line in run.lines if "serving" in line]
     assert url is not None
     return Watched(url[0])
 
