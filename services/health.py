@@ -44,7 +44,7 @@ class Pulse:
     """What a loop shows of itself: written by its own thread, in which it is made, and read by those that answer."""
 
     process: str
-    """As what the process works: ``run`` or ``relay``."""
+    """As what the process works: ``run``, or the part of it that it does alone, or ``relay``."""
     waits_for: str = ""
     """What has to come back before it can go on; empty while it works."""
     database: Database | None = None

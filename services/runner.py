@@ -77,7 +77,7 @@ class Runner:
     batch: int
     """Positions in one step; fewer for a while after a fault, which may have come of the step's size."""
     only: Part | None = None
-    pulse: Pulse = field(default_factory=lambda: Pulse("run"))
+    pulse: Pulse = field(init=False)
     """What is shown of it to those who watch."""
     _wait_seconds: float = FIRST_WAIT_SECONDS
     _waits_since: float = 0.0
@@ -87,6 +87,7 @@ class Runner:
 
     def __post_init__(self) -> None:
         self._step = self.batch
+        self.pulse = Pulse(self.only or "run")
 
     def once(self) -> None:
         """Until nothing is left to do."""
