@@ -24,6 +24,10 @@ IDLE_SECONDS = 120.0
 """It is renewed for a holder that asked for it this lately: one that hangs for longer does not keep others waiting."""
 
 
+class LeaseHeld(Exception):
+    """Another process has the lease and keeps it, so that there is nothing to do here. One sentence."""
+
+
 class Held(NamedTuple):
     """Who has the lease, or had it last; nobody yet at epoch 0."""
 
@@ -70,8 +74,13 @@ class Lease:
 
     def kept(self) -> bool:
         """Whether it is still ours, by this process's own reckoning: never for longer than by the database's."""
-        now = self._asked = time.monotonic()
-        return now < self._until and not self._ended.is_set()
+        self._asked = time.monotonic()
+        return self.ours
+
+    @property
+    def ours(self) -> bool:
+        """The same, for who only looks on."""
+        return time.monotonic() < self._until and not self._ended.is_set()
 
     def release(self) -> None:
         """Let the next one take it at once. Does what it can: without the database it ends by itself."""

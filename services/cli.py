@@ -18,6 +18,8 @@ from adapters.command_file import entry_schema, read_commands
 from adapters.database import ROLES, DatabaseUnavailable, Role
 from adapters.faults import FileFault, SettingsWrong, clipped
 from adapters.kafka_faults import Fenced, KafkaAway, MessageTooLarge, TopicsWrong
+from adapters.lease import LeaseHeld
+from adapters.outgoing import OtherLog, Unpublishable
 from adapters.party import Parties
 from adapters.plan_file import PlanFileFaults, plan_schema
 from adapters.projectors import NAMES, Poison, RebuildNeeded, outdated
@@ -608,6 +610,9 @@ FAILURES = (
     TopicsWrong,
     Fenced,
     MessageTooLarge,
+    LeaseHeld,
+    OtherLog,
+    Unpublishable,
     NoRoomForLines,
     Poison,
     RebuildNeeded,

@@ -7,9 +7,25 @@ import typer
 from adapters.kafka_faults import TopicsWrong
 from domain.words import counted
 from services import render
-from services.cli_shared import SETTINGS, Json
+from services.cli_shared import SETTINGS, HttpPort, Json, going_on
 
 relay_app = typer.Typer(help="The topics that other systems read.", no_args_is_help=True)
+
+
+@relay_app.command("run")
+def relay_run(
+    once: Annotated[bool, typer.Option(help="Publish what is recorded now, and end.")] = False,
+    batch: Annotated[int, typer.Option(min=1, help="Positions, and ledger entries, in one transaction.")] = 1_000,
+    lease: Annotated[
+        float, typer.Option(min=0.1, help="Seconds after which another relay takes the place of one that is killed.")
+    ] = 10.0,
+    http_port: HttpPort = None,
+) -> None:
+    """Publish every event and every ledger entry to the topics, until stopped. One relay publishes, others stand by."""
+    from services.relay import relay_until_stopped  # noqa: PLC0415  (loads kafka-python)
+
+    with going_on(http_port) as settings:
+        relay_until_stopped(settings, batch=batch, once=once, lease_seconds=lease)
 
 
 @relay_app.command("topics")

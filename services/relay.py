@@ -1,0 +1,355 @@
+"""What ``trailbook relay run`` does: publish the log and the journal to Kafka's topics, until stopped.
+
+    starting ─▶ standing by ── the lease is ours ──▶ relaying ── nothing is left ──▶ waits for a hint, at most a second
+                     ▲                                │   │
+                     └── the lease is another's ──────┘   ├── database or Kafka away ──▶ waiting ── it is back ──▶ …
+                                                          └── cannot be published ──▶ stopped (again every minute)
+
+The lease elects who publishes; the broker fences who was elected before; how far publishing has come is committed with
+the messages. So a relay that is killed, paused or cut off at any moment is followed by one that goes on exactly there.
+One line is logged for each change of state.
+"""
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from types import FrameType
+
+import psycopg
+import structlog
+from psycopg import sql
+
+from adapters.database import Database, DatabaseUnavailable, InitNeeded
+from adapters.kafka_faults import Fenced, KafkaAway, MessageTooLarge, TopicsWrong
+from adapters.kafka_topics import check_topics
+from adapters.lease import Lease, LeaseHeld, this_process
+from adapters.outgoing import LAST, Batch, OtherLog, Outgoing, Unpublishable
+from adapters.publisher import Publisher
+from adapters.relay_metrics import Publishing, Shown, State
+from adapters.settings import Settings
+from projections.published.messages import Message
+from projections.published.reached import Reached
+from services.health import Pulse, watched_relay
+from services.logs import without_values
+
+POLL_SECONDS = 1.0
+"""How long it waits at most for a hint that there is something to publish, or for the lease."""
+FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.1, 2.0
+POISON_SECONDS = 60.0
+"""After how long what could not be published is tried again."""
+NOTE_SECONDS = 5.0
+"""So long after the last message it is noted how far publishing came over what has none."""
+LET_GO_SECONDS = 30.0
+"""Who cannot reach Kafka for so long lets another one try, who may."""
+LAST_TRANSACTION_SECONDS = 3.0
+"""How long a transaction that is under way may take to end when the relay is told to stop."""
+
+logger = structlog.get_logger("trailbook")
+
+
+class Stopped(KeyboardInterrupt):
+    """Told to stop. A KeyboardInterrupt, because psycopg then cancels its statement."""
+
+
+def relay_until_stopped(settings: Settings, *, batch: int, once: bool, lease_seconds: float) -> None:
+    """Publish what is recorded; end cleanly on SIGTERM or SIGINT.
+
+    Raises InitNeeded and SettingsWrong, which no waiting mends; with ``once`` also DatabaseUnavailable, KafkaAway,
+    TopicsWrong, Fenced, LeaseHeld, OtherLog, Unpublishable and MessageTooLarge.
+    """
+    relay = Relay(settings, batch, lease_seconds)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, relay.told_to_stop)
+    try:
+        if once:
+            relay.once()
+        else:
+            with watched_relay(settings, relay.pulse, relay.shown, relay.publishing):
+                relay.always()
+    except Stopped:
+        logger.info("stopped")
+    finally:
+        relay.close()
+
+
+@dataclass
+class Relay:
+    settings: Settings
+    batch: int
+    """Positions, and entries, in one transaction."""
+    lease_seconds: float
+    pulse: Pulse = field(default_factory=lambda: Pulse("relay"))
+    publishing: Publishing = field(default_factory=Publishing)
+    state: State = "starting"
+    reached: Reached | None = None
+    """How far the topics are; None while another one publishes."""
+    poison: Exception | None = None
+    poison_position: int | None = None
+    _lease: Lease | None = None
+    _noted: Reached | None = None
+    """What is committed, which may be less than what was reached where there was nothing to publish."""
+    _noted_at: float = 0.0
+    _poison_since: float = 0.0
+    _wait_seconds: float = FIRST_WAIT_SECONDS
+    _waits_since: float = 0.0
+    _follows: str = ""
+    _in_transaction: bool = False
+    _told: bool = False
+
+    def always(self) -> None:
+        """Until Stopped is raised; anew whenever the database, Kafka or the lease was away."""
+        while True:
+            self.pulse.beat()
+            try:
+                if self._elected():
+                    self._lead()
+                else:
+                    time.sleep(POLL_SECONDS)
+            except InitNeeded:
+                raise
+            except (DatabaseUnavailable, KafkaAway) as fault:
+                self._wait(fault.waits_for, fault)
+            except TopicsWrong as fault:
+                self._wait("the topics", fault)
+            except Fenced as fault:
+                self._ask_who_leads(fault)
+            except (OtherLog, MessageTooLarge) as fault:
+                self._stop_at(fault)
+            except MemoryError:
+                self._wait("memory", DatabaseUnavailable("this process is out of memory"))
+
+    def once(self) -> None:
+        """Until everything is published that is recorded now, and that the ledger has posted. Raises LeaseHeld."""
+        if not self._elected():
+            assert self._lease is not None
+            expires = time.monotonic() + self._lease.held().seconds  # its holder may have been killed
+            while not self._elected():
+                if time.monotonic() > expires + POLL_SECONDS:
+                    raise LeaseHeld(f"{self._follows} publishes already, and goes on; there is nothing to do once")
+                time.sleep(POLL_SECONDS / 10)
+        try:
+            self._lead(once=True)
+        except MessageTooLarge as fault:
+            self._stop_at(fault)
+            self._lead(once=True)  # what comes before it
+        if self.poison is not None:
+            raise self.poison
+
+    def close(self) -> None:
+        """Let the next one begin at once."""
+        if self._lease is not None:
+            self._lease.close()
+
+    def shown(self) -> Shown:
+        """What those see who watch it, from another thread."""
+        lease = self._lease
+        leading, epoch = (lease.ours, lease.epoch) if lease is not None else (False, 0)
+        return Shown(self.state, leading, epoch, self.reached, self.poison_position)
+
+    # -- the lease
+
+    def _elected(self) -> bool:
+        """Whether the lease is ours. Raises DatabaseUnavailable, InitNeeded."""
+        if self._lease is None:
+            self._lease = Lease(self._database(), this_process(), self.lease_seconds)
+        if self._lease.kept() or self._lease.take() is not None:
+            return True
+        held = self._lease.held()
+        self.reached = None
+        if self.state != "standing by" or held.holder != self._follows:
+            logger.info("standing by", holder=held.holder, epoch=held.epoch)
+        self.state, self._follows = "standing by", held.holder
+        self._tell_going_on()
+        return False
+
+    def _database(self) -> Database:
+        database = self.settings.database()
+        self.pulse.database = database
+        if self.settings.database_url is None:
+            try:
+                database.check("relay")
+            except InitNeeded:
+                database.init()
+        return database
+
+    def _ask_who_leads(self, fault: Fenced) -> None:
+        """By taking the lease anew: under a later epoch, if nobody else has it."""
+        assert self._lease is not None
+        logger.warning("fenced", epoch=self._lease.epoch, because=str(fault))
+        self._lease.release()
+        time.sleep(self._wait_seconds)
+
+    # -- publishing
+
+    def _lead(self, *, once: bool = False) -> None:
+        """Publish until the lease is lost; ``once``: until nothing is left."""
+        assert self._lease is not None
+        lease, database, kafka = self._lease, self._lease.database, self.settings.kafka
+        check_topics(kafka, self.settings.house)
+        publisher = Publisher(
+            kafka,
+            self.settings.house,
+            transactional_id=f"{self.settings.house}.relay",
+            leader=lease.holder,
+            epoch=lease.epoch,
+        )
+        with publisher, Outgoing(database) as source, _listening(database) as listener:
+            reached = publisher.open()
+            source.check(reached)
+            self._begin(reached, lease)
+            if once:
+                self._relay_once(publisher, source)
+            else:
+                self._relay(lease, publisher, source, listener)
+
+    def _begin(self, reached: Reached, lease: Lease) -> None:
+        self.reached = self._noted = reached
+        self._noted_at = time.monotonic()
+        self._tell_going_on()
+        if isinstance(self.poison, OtherLog):
+            self._go_on_after_poison()
+        if self.poison is None and self.state != "relaying":
+            logger.info("relaying", house=self.settings.house, position=reached.position, epoch=lease.epoch)
+        self.state = "stopped" if self.poison else "relaying"
+
+    def _relay(self, lease: Lease, publisher: Publisher, source: Outgoing, listener: psycopg.Connection) -> None:
+        while True:
+            self.pulse.beat()
+            if not lease.kept():
+                logger.warning("lease lost", epoch=lease.epoch)
+                return
+            if self._round(publisher, source):
+                continue
+            if self.reached != self._noted and time.monotonic() - self._noted_at > NOTE_SECONDS:
+                self._publish(publisher, Batch([], self._reached))
+            with lease.database.faults_explained():
+                for _ in listener.notifies(timeout=POLL_SECONDS, stop_after=1):
+                    pass
+
+    def _relay_once(self, publisher: Publisher, source: Outgoing) -> None:
+        ends = source.ends(self._reached)
+        wanted = min(ends.position, ends.ledger_position)
+        while self._reached.position < ends.position or self._reached.ledger_position < wanted:
+            if not self._round(publisher, source):
+                break
+        if self.reached != self._noted:
+            self._publish(publisher, Batch([], self._reached))
+        logger.info("published", position=self._reached.position, ledger_position=self._reached.ledger_position)
+
+    @property
+    def _reached(self) -> Reached:
+        assert self.reached is not None
+        return self.reached
+
+    def _round(self, publisher: Publisher, source: Outgoing) -> bool:
+        """Whether there was anything, so that there may be more."""
+        source.upto = self._limit()
+        try:
+            batch = source.after(self._reached, self.batch)
+        except Unpublishable as fault:
+            self._stop_at(fault)
+            return False
+        more = batch.reached != self.reached
+        if batch.messages:
+            self._publish(publisher, batch)
+        self.reached = batch.reached
+        if self.poison is not None and source.upto == LAST and (not more or self._is_past_poison()):
+            self._go_on_after_poison()
+        return more
+
+    def _publish(self, publisher: Publisher, batch: Batch) -> None:
+        began = time.monotonic()
+        self._in_transaction = True
+        try:
+            publisher.publish(batch.messages, batch.reached)
+        except MessageTooLarge as fault:
+            self.poison_position = _position_of(fault.ce_id, batch.messages)
+            raise
+        finally:
+            self._in_transaction = False
+        self._noted, self._noted_at = batch.reached, time.monotonic()
+        self.publishing.committed(batch.messages, time.monotonic() - began, datetime.now(UTC))
+        if self._told:
+            raise Stopped
+
+    # -- what cannot be published
+
+    def _stop_at(self, fault: OtherLog | Unpublishable | MessageTooLarge) -> None:
+        """What comes before it is published; nothing is skipped."""
+        if isinstance(fault, Unpublishable):
+            self.poison_position = fault.position
+        if str(fault) != str(self.poison):
+            logger.error("relay stopped", at=self.poison_position, because=without_values(str(fault)))
+        self.poison, self._poison_since, self.state = fault, time.monotonic(), "stopped"
+        if isinstance(fault, OtherLog):
+            while time.monotonic() - self._poison_since < POISON_SECONDS and self._elected():
+                self.pulse.beat()
+                time.sleep(POLL_SECONDS)
+
+    def _limit(self) -> int:
+        """Of what is too large it is known only when it was sent: until that is tried again, it is left at that."""
+        waits = time.monotonic() - self._poison_since < POISON_SECONDS
+        if isinstance(self.poison, MessageTooLarge) and self.poison_position is not None and waits:
+            return self.poison_position - 1
+        return LAST
+
+    def _is_past_poison(self) -> bool:
+        return min(self._reached.position, self._reached.ledger_position) >= (self.poison_position or 0)
+
+    def _go_on_after_poison(self) -> None:
+        logger.info("relay goes on", after=self.poison_position)
+        self.poison, self.poison_position, self.state = None, None, "relaying"
+
+    # -- waiting
+
+    def _wait(self, waits_for: str, fault: Exception) -> None:
+        if not self.pulse.waits_for:
+            self._waits_since = time.monotonic()
+        if waits_for != self.pulse.waits_for:
+            logger.warning("waiting", waits_for=waits_for, because=without_values(str(fault)))
+        self.pulse.waits_for, self.state = waits_for, "waiting"
+        if isinstance(fault, KafkaAway) and time.monotonic() - self._waits_since > LET_GO_SECONDS and self._lease:
+            self._lease.release()
+        self.pulse.beat()
+        time.sleep(self._wait_seconds)
+        self._wait_seconds = min(2 * self._wait_seconds, LONGEST_WAIT_SECONDS)
+
+    def _tell_going_on(self) -> None:
+        if self.pulse.waits_for:
+            seconds = round(time.monotonic() - self._waits_since, 1)
+            logger.info("going on", waited_for=self.pulse.waits_for, seconds=seconds)
+        self.pulse.waits_for, self._wait_seconds = "", FIRST_WAIT_SECONDS
+
+    # -- being told to stop
+
+    def told_to_stop(self, number: int, frame: FrameType | None) -> None:
+        """A transaction that is under way is ended first, if it does not take long: readers would wait for one that
+        is left open until its time is up.
+        """
+        if self._in_transaction and not self._told and hasattr(signal, "setitimer"):
+            self._told = True
+            signal.signal(signal.SIGALRM, self.told_to_stop)
+            signal.setitimer(signal.ITIMER_REAL, LAST_TRANSACTION_SECONDS)
+            return
+        raise Stopped
+
+
+@contextmanager
+def _listening(database: Database) -> Iterator[psycopg.Connection]:
+    """Hints that something was recorded, or that the ledger has moved. Raises DatabaseUnavailable."""
+    with database.connect("relay", autocommit=True) as listener:
+        with database.faults_explained():
+            for channel in (database.channel, database.ledger_channel):
+                listener.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
+        yield listener
+
+
+def _position_of(ce_id: str, messages: list[Message]) -> int | None:
+    for message in messages:
+        headers = dict(message.headers)
+        if headers["ce_id"] == ce_id.encode():
+            return int(headers["ce_position"])
+    return None

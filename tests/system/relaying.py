@@ -1,0 +1,151 @@
+"""A house whose events are relayed: the real process of `trailbook relay run`, and what the topics hold of it."""
+
+import json
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import get_args
+
+from kafka.consumer.fetcher import ConsumerRecord
+
+from adapters.database import Database
+from adapters.kafka_settings import KafkaSettings
+from adapters.kafka_topics import create_topics, live_topics, positions_topic
+from adapters.outgoing import Outgoing
+from projections.published.messages import Message
+from projections.published.reached import Reached
+from projections.published.topics import Topic
+from tests.broker import Kafka
+from tests.system.program import PROGRAM, TOP, Program
+from tests.system.under_load import Runner, environment
+
+PARTITIONS = 3
+TOPICS: Sequence[Topic] = get_args(Topic)
+LEASE_SECONDS = 1.0
+
+
+def kafka_settings(bootstrap_servers: str) -> KafkaSettings:
+    return KafkaSettings(bootstrap_servers=bootstrap_servers, partitions=PARTITIONS, replication=1)
+
+
+def with_topics(database: Database, bootstrap_servers: str) -> None:
+    create_topics(kafka_settings(bootstrap_servers), database.house)
+
+
+def relay_environment(database: Database, bootstrap_servers: str) -> dict[str, str]:
+    return environment(
+        database,
+        TRAILBOOK_KAFKA_BOOTSTRAP_SERVERS=bootstrap_servers,
+        TRAILBOOK_KAFKA_PARTITIONS=str(PARTITIONS),
+        TRAILBOOK_KAFKA_REPLICATION="1",
+    )
+
+
+@dataclass
+class RelayProcess(Runner):
+    """A process of `trailbook relay run` and what it logs."""
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait(60)
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """As a machine that sleeps, or a process that is swapped out."""
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
+
+
+@contextmanager
+def relay(database: Database, bootstrap_servers: str, *options: str) -> Iterator[RelayProcess]:
+    with tempfile.NamedTemporaryFile(prefix="relay-", suffix=".log") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, "relay", "run", "--lease", str(LEASE_SECONDS), *options],
+            env=Program(relay_environment(database, bootstrap_servers)).whole_environment(),
+            cwd=TOP,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
+        try:
+            yield RelayProcess(process, log)
+        finally:
+            process.kill()
+            process.wait(60)
+
+
+# -- what is to be in the topics, and what is
+
+
+def to_publish(database: Database) -> dict[Topic, list[Message]]:
+    """Everything that is recorded and posted now, in its order."""
+    found: dict[Topic, list[Message]] = {topic: [] for topic in TOPICS}
+    reached = Reached()
+    with Outgoing(database) as source:
+        while (batch := source.after(reached, 10_000)).reached != reached:
+            for message in batch.messages:
+                found[message.topic].append(message)
+            reached = batch.reached
+    return found
+
+
+def ids(messages: Sequence[Message]) -> list[bytes]:
+    return [dict(message.headers)["ce_id"] for message in messages]
+
+
+def record_id(record: ConsumerRecord) -> bytes:
+    return dict(record.headers)["ce_id"]  # type: ignore[no-any-return]
+
+
+def published(kafka: Kafka, database: Database, topic: Topic) -> list[ConsumerRecord]:
+    """What a consumer that reads committed finds, each partition in its order."""
+    return kafka.read(live_topics(database.house)[topic])
+
+
+def by_key(pairs: Iterator[tuple[bytes, bytes]]) -> dict[bytes, list[bytes]]:
+    found: dict[bytes, list[bytes]] = {}
+    for key, one in pairs:
+        found.setdefault(key, []).append(one)
+    return found
+
+
+def check_published(kafka: Kafka, database: Database, *, times: int = 1) -> None:
+    """Everything is in its topic, under its key in its order, once; the place says so."""
+    expected = to_publish(database)
+    for topic in TOPICS:
+        wanted = by_key((message.key, dict(message.headers)["ce_id"]) for message in expected[topic])
+        found = by_key((record.key, record_id(record)) for record in published(kafka, database, topic))
+        different = [key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key)]
+        assert not different, (topic, different[:3], wanted.get(different[0]), found.get(different[0]))
+
+
+@dataclass(frozen=True)
+class NotedPlace:
+    """A record of the topic of positions."""
+
+    position: int
+    ledger_position: int
+    epoch: int
+    leader: str
+
+
+def places(kafka: Kafka, database: Database) -> list[NotedPlace]:
+    """Every place that was committed, in its order."""
+    noted = [
+        json.loads(record.value) for record in kafka.read(positions_topic(database.house)) if record.key == b"relay"
+    ]
+    return [NotedPlace(one["position"], one["ledger_position"], one["epoch"], one["leader"]) for one in noted]
+
+
+def caught_up(kafka: Kafka, database: Database) -> bool:
+    with Outgoing(database) as source:
+        ends = source.ends(Reached())
+    noted = places(kafka, database)
+    return bool(noted) and (noted[-1].position, noted[-1].ledger_position) == (ends.position, ends.ledger_position)
