@@ -144,10 +144,11 @@ class EntryId(NamedTuple):
     leg: int
 
     def __str__(self) -> str:
-        if self.kind in KIND_NAMES:
-            return f"{self.position}:{KIND_NAMES[self.kind]}:{self.effective_on}:{self.currency}:{self.leg}"
-        month = months.text(months.number_of(self.effective_on))
-        return f"{self.position}:{self.account_no}:{month}:{CHARGE_KINDS[self.kind]}:{self.currency}:{self.leg}"
+        position, account_no, effective_on, kind, currency, leg = self
+        day = effective_on.isoformat()
+        if kind in KIND_NAMES:
+            return f"{position}:{KIND_NAMES[kind]}:{day}:{currency}:{leg}"
+        return f"{position}:{account_no}:{day[: len('2026-01')]}:{CHARGE_KINDS[kind]}:{currency}:{leg}"
 
 
 class FactsReader(Protocol):

@@ -94,9 +94,11 @@ def pruned(value: Any, left: LeftOut) -> Any:
         return [pruned(inner, left) for inner in value]
     if not isinstance(value, dict):
         return value
-    kept = {}
-    for name, inner in value.items():
-        reason = left.get(name)
-        if not isinstance(reason, str):
-            kept[name] = pruned(inner, reason or {})
+    kept = dict(value)
+    for name in left.keys() & kept.keys():  # of many fields few are left out
+        reason = left[name]
+        if isinstance(reason, str):
+            del kept[name]
+        else:
+            kept[name] = pruned(kept[name], reason)
     return kept

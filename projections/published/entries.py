@@ -96,14 +96,14 @@ def entry_of(row: Sequence[Any], names: Mapping[int, str]) -> dict[str, Any]:
         "book": book_name(book, names),
         "amount_minor": amount_minor,
         "currency": currency,
-        "effective_on": effective_on.isoformat(),
+        "effective_on": (day := effective_on.isoformat()),
     }
     if kind in KIND_NAMES:
         entry["moved"] = KIND_NAMES[kind]
         return entry
     if account_no > 0:
         entry["account"] = names[account_no].removeprefix("account:")
-    entry["service_month"] = entry["effective_on"][:7]
+    entry["service_month"] = day[:7]
     entry["charge_kind"] = CHARGE_KINDS[kind]
     entry["item"] = {"position": item_no, "line": item_line} if item_line else {"position": item_no}
     entry["part"], entry["part_no"] = part_of(role), role

@@ -7,7 +7,7 @@ of a CloudEvents integer. The body is canonical JSON, so the same event is the s
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 from domain.house import FOLDS
@@ -28,12 +28,15 @@ CONTENT_TYPE = "application/json"
 _PUBLISHED_EVENT = re.compile(rf"(?:{'|'.join(sorted(FOLDS.keys() - UNPUBLISHED.keys()))}):[A-Za-z0-9._/#:-]+@[0-9]+")
 
 
+Header = tuple[str, bytes]
+
+
 class Message(NamedTuple):
     """What a producer is given; ``topic`` is without the house's prefix."""
 
     topic: Topic
     key: bytes
-    headers: tuple[tuple[str, bytes], ...]
+    headers: tuple[Header, ...]
     value: bytes
 
 
@@ -60,7 +63,9 @@ def ce_type(name: str, version: int) -> str:
     return f"{PREFIX}.{name}.v{version}"
 
 
-_ENTRY_TYPE = ce_type(LedgerEntry.name, LedgerEntry.version)
+_SPECVERSION: Header = ("ce_specversion", b"1.0")
+_ENTRY_TYPE: Header = ("ce_type", ce_type(LedgerEntry.name, LedgerEntry.version).encode())
+_CONTENT_TYPE: Header = ("content-type", CONTENT_TYPE.encode())
 
 
 def kafka_topic(house: str, topic: Topic) -> str:
@@ -96,19 +101,22 @@ def stored_message(
     cls, topic, own_type = _route(name)
     if topic is None:
         return None
-    attributes = {
-        "id": f"{place.stream_id}@{place.stream_version}",
-        "source": f"/{PREFIX}/{house}",
-        "type": own_type,
-        "subject": place.stream_id,
-        "time": _time(place.recorded_at),
-        "position": str(place.position),
-        "streamversion": str(place.stream_version),
-        "effectivedate": stored["effective_on"],
-        "correlationid": state["correlation_id"],
-        "causationid": published_cause(state.get("causation_id")),
-    }
-    return Message(topic, place.stream_id.encode(), _headers(attributes), encode(pruned(stored, left_out(cls))))
+    key = place.stream_id.encode()
+    headers = (
+        _SPECVERSION,
+        ("ce_id", b"%b@%d" % (key, place.stream_version)),
+        _source(house),
+        own_type,
+        ("ce_subject", key),
+        ("ce_time", _time(place.recorded_at)),
+        ("ce_position", b"%d" % place.position),
+        ("ce_streamversion", b"%d" % place.stream_version),
+        ("ce_effectivedate", stored["effective_on"].encode()),
+        ("ce_correlationid", state["correlation_id"].encode()),
+        *_causation(state.get("causation_id")),
+        _CONTENT_TYPE,
+    )
+    return Message(topic, key, headers, encode(pruned(stored, left_out(cls))))
 
 
 def entry_message(
@@ -119,32 +127,46 @@ def entry_message(
     ``names`` are ids of streams by number, as ``facts_name`` keeps them.
     """
     entry = entry_of(row, names)
-    book: str = entry["book"]
-    attributes = {
-        "id": entry["entry"],
-        "source": f"/{PREFIX}/{house}",
-        "type": _ENTRY_TYPE,
-        "subject": book,
-        "time": _time(cause.recorded_at),
-        "position": str(entry["position"]),
-        "effectivedate": entry["effective_on"],
-        "correlationid": cause.correlation_id,
-        "causationid": published_cause(cause.event_id),
-    }
-    return Message(LedgerEntry.topic, book.encode(), _headers(attributes), encode(entry))
+    key = entry["book"].encode()
+    time, *because = _told_of(cause)
+    headers = (
+        _SPECVERSION,
+        ("ce_id", entry["entry"].encode()),
+        _source(house),
+        _ENTRY_TYPE,
+        ("ce_subject", key),
+        time,
+        ("ce_position", b"%d" % entry["position"]),
+        ("ce_effectivedate", entry["effective_on"].encode()),
+        *because,
+        _CONTENT_TYPE,
+    )
+    return Message(LedgerEntry.topic, key, headers, encode(entry))
+
+
+@lru_cache
+def _source(house: str) -> Header:
+    return "ce_source", f"/{PREFIX}/{house}".encode()
+
+
+@lru_cache
+def _told_of(cause: Cause) -> tuple[Header, ...]:
+    """The same for all entries of a posting, which may be millions."""
+    correlation = "ce_correlationid", cause.correlation_id.encode()
+    return ("ce_time", _time(cause.recorded_at)), correlation, *_causation(cause.event_id)
 
 
 class _Route(NamedTuple):
     event: type[Event]
     topic: Topic | None
-    ce_type: str
+    ce_type: Header
 
 
 @cache
 def _route(name: str) -> _Route:
     """Where the events of a stored topic go, and what they are called there."""
     event: Any = TOPICS[name]
-    return _Route(event, topic_of(event.model_construct()), ce_type(name, event.version))
+    return _Route(event, topic_of(event.model_construct()), ("ce_type", ce_type(name, event.version).encode()))
 
 
 def published_cause(causation_id: str | None) -> str | None:
@@ -156,11 +178,13 @@ def published_cause(causation_id: str | None) -> str | None:
     return causation_id if causation_id and _PUBLISHED_EVENT.fullmatch(causation_id) else None
 
 
-def _headers(attributes: Mapping[str, str | None]) -> tuple[tuple[str, bytes], ...]:
-    known = ((f"ce_{name}", value.encode()) for name, value in attributes.items() if value is not None)
-    return ("ce_specversion", b"1.0"), *known, ("content-type", CONTENT_TYPE.encode())
+def _causation(causation_id: str | None) -> tuple[Header, ...]:
+    cause = published_cause(causation_id)
+    return (("ce_causationid", cause.encode()),) if cause else ()
 
 
-def _time(recorded_at: datetime) -> str:
+def _time(recorded_at: datetime) -> bytes:
     """RFC 3339 in UTC, to the microsecond, always of one length."""
-    return recorded_at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    if recorded_at.tzinfo is not UTC:
+        recorded_at = recorded_at.astimezone(UTC)
+    return recorded_at.isoformat(timespec="microseconds").replace("+00:00", "Z").encode()
