@@ -20,6 +20,8 @@ import psutil
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
+from adapters.kafka_faults import KafkaUnavailable
+
 SCRIPT = Path(__file__).parent.parent / "deploy" / "kafka" / "start.sh"
 
 FETCH_SECONDS = 900.0
@@ -28,10 +30,6 @@ STOP_SECONDS = 20.0
 LEAST_ROOM_BYTES = 1_000_000
 START_ATTEMPTS = 4
 """Another process may take a free port first, and a broker whose starter was killed needs a moment to end."""
-
-
-class KafkaUnavailable(Exception):
-    """No broker can be had. The message is one sentence: why, and what to do."""
 
 
 @dataclass

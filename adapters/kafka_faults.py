@@ -3,6 +3,10 @@
 from collections.abc import Sequence
 
 
+class KafkaUnavailable(Exception):
+    """No broker can be had where none was given. The message is one sentence: why, and what to do."""
+
+
 class KafkaAway(Exception):
     """Kafka cannot be used. The message is one sentence: where, why, and what to do if that is known.
 

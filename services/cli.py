@@ -17,7 +17,7 @@ from rich.progress import Progress, TaskID
 from adapters.command_file import entry_schema, read_commands
 from adapters.database import ROLES, DatabaseUnavailable, Role
 from adapters.faults import FileFault, SettingsWrong, clipped
-from adapters.kafka_faults import Fenced, KafkaAway, MessageTooLarge, TopicsWrong
+from adapters.kafka_faults import Fenced, KafkaAway, KafkaUnavailable, MessageTooLarge, TopicsWrong
 from adapters.lease import LeaseHeld
 from adapters.outgoing import OtherLog, Unpublishable
 from adapters.party import Parties
@@ -168,11 +168,14 @@ def _login(text: str) -> tuple[Role, str]:
 @app.command()
 def demo(
     data_dir: Annotated[Path | None, typer.Option(help="Where the embedded server keeps the demo's data.")] = None,
+    kafka: Annotated[
+        bool, typer.Option("--kafka", help="Publish it to a real Apache Kafka, and read it there.")
+    ] = False,
 ) -> None:
     """Play a commission story on a real PostgreSQL, and show what the book says about it."""
     use_data_dir(data_dir)
     settings = SETTINGS[0]
-    play(settings if "TRAILBOOK_HOUSE" in os.environ else replace(settings, house=DEMO_HOUSE))
+    play(settings if "TRAILBOOK_HOUSE" in os.environ else replace(settings, house=DEMO_HOUSE), kafka=kafka)
 
 
 @app.command()
@@ -606,6 +609,7 @@ def party_list(json: Json = False) -> None:
 USAGE_FAULTS = (WrongUsage, FileFault, PlanFileFaults, StatementFaults, SettingsWrong, NotFound)
 FAILURES = (
     DatabaseUnavailable,
+    KafkaUnavailable,
     KafkaAway,
     TopicsWrong,
     Fenced,

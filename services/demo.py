@@ -23,8 +23,11 @@ STORY = Path(__file__).with_name("demo_story.yaml")
 AGENT, MONTH = "harbor", "2026-05"
 
 
-def play(settings: Settings) -> None:
-    """Play the story, or find it played, and show the timeline, a statement, the balances and what to try next."""
+def play(settings: Settings, *, kafka: bool = False) -> None:
+    """Play the story, or find it played, and show the timeline, a statement, the balances and what to try next.
+
+    ``kafka``: end with what other systems read of it.
+    """
     console.print("[bold]Trailbook[/bold]: the book of a master agency, every cent traced to its event\n")
     if settings.database_url is not None:
         settings.database().init()
@@ -36,6 +39,10 @@ def play(settings: Settings) -> None:
         for issued in read_commands(STORY):
             told = _give(house, issued, told)
         _show(house, settings)
+        if kafka:
+            from services import demo_kafka  # noqa: PLC0415  (loads kafka-python, which nothing before needs)
+
+            demo_kafka.show(house, settings)
 
 
 def _give(house: House, issued: Issued, told: int) -> int:

@@ -17,7 +17,8 @@ from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import KafkaError
 from kafka.producer.future import FutureRecordMetadata
 
-from adapters.embedded_kafka import SCRIPT, START_SECONDS, EmbeddedKafka, KafkaUnavailable, free_port
+from adapters.embedded_kafka import SCRIPT, START_SECONDS, EmbeddedKafka, free_port
+from adapters.kafka_faults import KafkaUnavailable
 from tests.database import docker_answers
 
 IMAGE = "apache/kafka:4.3.0"

@@ -18,7 +18,8 @@ from kafka.errors import KafkaError, KafkaTimeoutError
 from kafka.producer.future import FutureRecordMetadata
 
 from adapters import embedded_kafka
-from adapters.embedded_kafka import SCRIPT, EmbeddedKafka, KafkaUnavailable
+from adapters.embedded_kafka import SCRIPT, EmbeddedKafka
+from adapters.kafka_faults import KafkaUnavailable
 from tests.broker import Kafka, NoBroker, commit, own_broker, publish
 from tests.own_server import eventually, small_disk
 

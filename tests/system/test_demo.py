@@ -1,5 +1,7 @@
 """The demo on an empty machine: a server of its own, the story, and again on the same data."""
 
+import os
+import re
 import shlex
 import shutil
 import tempfile
@@ -9,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from adapters.embedded import leave, start
+from tests.broker import Kafka
 from tests.system.program import Program, Said
 
 MACHINE = Program({})
@@ -83,3 +86,21 @@ def test_what_the_demo_proposes_to_try_next_works(first: Said, running: Path) ->
         said = MACHINE.fine(*shlex.split(line)[3:])
         assert said.out
     assert "the book is what its events say" in said.out
+
+
+def test_the_demo_ends_with_what_a_consumer_sees(running: Path, kafka: Kafka) -> None:
+    """Twice, because what was published and counted is not published and counted again."""
+    environment = {"TRAILBOOK_KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers, "TRAILBOOK_KAFKA_REPLICATION": "1"}
+    house = f"demo_{os.getpid()}"  # the broker may have been here before us
+    program = Program({**environment, "TRAILBOOK_HOUSE": house})
+
+    first, second = (program.fine("demo", "--kafka", "--data-dir", running).out for _ in range(2))
+
+    seen = first.partition("read by a consumer")[2]
+    assert seen == second.partition("read by a consumer")[2]
+    assert re.search(rf"{house}\.ledger-entries +│ +147 ", seen)
+    assert "  ce_type: trailbook.account.agent_of_record_changed.v2\n" in seen
+    for agent in ("harbor", "keystone", "summit"):
+        (row,) = (line for line in seen.splitlines() if line.startswith(f" {agent} "))
+        _, owed, _, says_trailbook, _ = (cell.strip() for cell in row.split("│"))
+        assert owed == says_trailbook
