@@ -145,6 +145,11 @@ class Shown:
     """None where this process does not know: while another one leads."""
     poison_position: int | None
 
+    @property
+    def stands_at_poison(self) -> bool:
+        """Also where it is no event that stops it, but the log itself: it is not the one that was published from."""
+        return self.poison_position is not None or self.state == "stopped"
+
 
 def relay_samples(shown: Shown, behind: Behind | None) -> Iterator[Sample]:
     """The values of the relay; of what is published only where this one publishes."""
@@ -152,7 +157,7 @@ def relay_samples(shown: Shown, behind: Behind | None) -> Iterator[Sample]:
     yield Sample("trailbook_relay_epoch", (), shown.epoch)
     for state in STATES:
         yield Sample("trailbook_relay_state", (state,), state == shown.state)
-    yield Sample("trailbook_relay_poison", (), shown.poison_position is not None)
+    yield Sample("trailbook_relay_poison", (), shown.stands_at_poison)
     yield Sample("trailbook_relay_poison_position", (), shown.poison_position or 0)
     if behind is not None:
         yield Sample("trailbook_database_read_timestamp_seconds", (), behind.read_at.timestamp())

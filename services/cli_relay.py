@@ -7,9 +7,9 @@ import typer
 from adapters.kafka_faults import TopicsWrong
 from domain.words import counted
 from services import render
-from services.cli_shared import SETTINGS, HttpPort, Json, going_on
+from services.cli_shared import SETTINGS, HttpPort, Json, going_on, outlive_peers
 
-relay_app = typer.Typer(help="The topics that other systems read.", no_args_is_help=True)
+relay_app = typer.Typer(help="The topics that other systems read.", no_args_is_help=True, callback=outlive_peers)
 
 
 @relay_app.command("run")

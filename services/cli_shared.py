@@ -3,6 +3,7 @@
 import getpass
 import os
 import re
+import signal
 import sys
 import uuid
 from collections.abc import Iterator
@@ -59,6 +60,15 @@ def opened_house() -> Iterator[House]:
         yield opened
 
 
+def outlive_peers() -> None:
+    """Let a write to who has gone away fail, as it should, instead of ending the program: for what talks over sockets.
+
+    Elsewhere the program ends quietly with whoever reads its output.
+    """
+    if hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+
+
 @contextmanager
 def going_on(http_port: int | None) -> Iterator[Settings]:
     """The settings of a process that goes on until it is stopped, whose log says what it does.
@@ -67,6 +77,7 @@ def going_on(http_port: int | None) -> Iterator[Settings]:
     """
     settings = SETTINGS[0] if http_port is None else replace(SETTINGS[0], http_port=http_port)
     configure_logs(settings, "info")
+    outlive_peers()
     try:
         yield settings
     except Exception as fault:

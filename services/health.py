@@ -155,8 +155,8 @@ class Topics:
             return f"waiting for {self.pulse.waits_for}"
         if not well:
             return "the database does not answer"
-        if shown.poison_position is not None:
-            return f"stopped at position {shown.poison_position}"
+        if shown.stands_at_poison:
+            return f"stopped at position {shown.poison_position}" if shown.poison_position else "stopped: see its log"
         return "starting" if shown.state == "starting" else self.pulse.stalled
 
 

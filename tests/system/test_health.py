@@ -184,6 +184,19 @@ def test_given_a_client_that_sends_nothing_then_others_are_answered_and_the_runn
             run.end()
 
 
+def test_given_clients_that_go_away_before_they_are_answered_then_the_runner_goes_on(database: Database) -> None:
+    """The program ends with whoever reads its output; a scraper that hung up ended `run` with it."""
+    Projectors(database).close()
+    with runner(database, *FREE) as run:
+        watched = watch(run)
+        host, port = watched.url.removeprefix("http://").split(":")
+        for _ in range(20):
+            with socket.create_connection((host, int(port))) as client:
+                client.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+        assert watched.ask("/healthz") == (200, "alive\n")
+        run.end()
+
+
 def test_given_a_rebuild_in_another_process_then_the_runner_shows_how_far_it_is(database: Database) -> None:
     Projectors(database).close()
     with runner(database, *FREE) as run:

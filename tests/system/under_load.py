@@ -89,10 +89,12 @@ class Runner:
 
 
 @contextmanager
-def runner(database: Database, *options: str, program: str = PROGRAM, **more: str) -> Iterator[Runner]:
+def runner(
+    database: Database, *options: str, program: str = PROGRAM, command: Sequence[str] = ("run",), **more: str
+) -> Iterator[Runner]:
     with tempfile.NamedTemporaryFile(prefix="run-", suffix=".log") as log:
         process = subprocess.Popen(
-            [sys.executable, "-c", program, "run", *options],
+            [sys.executable, "-c", program, *command, *options],
             env=Program(environment(database, **more)).whole_environment(),
             cwd=TOP,
             stdin=subprocess.DEVNULL,
