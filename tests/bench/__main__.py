@@ -14,10 +14,16 @@ from pathlib import Path
 
 from adapters.database import Database
 from adapters.embedded import leave, start
-from tests.bench import commands, imports, ledgers, reproject
+from tests.bench import commands, imports, ledgers, relay, reproject
 from tests.bench.measure import Measured, show, to_json
 
-BENCHES = {"commands": commands.run, "import": imports.run, "rebuild": ledgers.run, "reproject": reproject.run}
+BENCHES = {
+    "commands": commands.run,
+    "import": imports.run,
+    "rebuild": ledgers.run,
+    "reproject": reproject.run,
+    "relay": relay.run,
+}
 
 
 def main() -> None:
@@ -58,7 +64,14 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", choices=tuple(BENCHES))
-    parser.add_argument("--part", action="append", choices=reproject.PARTS, help="of reproject; by default all")
+    parser.add_argument(
+        "--part",
+        action="append",
+        choices=(*reproject.PARTS, *relay.PARTS),
+        help="of reproject and relay; by default all",
+    )
+    parser.add_argument("--events", type=int, default=100_000, help="that relay publishes: events and entries")
+    parser.add_argument("--kafka", metavar="SERVERS", help="a broker to use instead of one of the bench's own")
     parser.add_argument("--json", metavar="FILE", help="write the figures there too; - prints them")
     parser.add_argument("--url", help="a PostgreSQL server to use instead of an embedded one")
     return parser.parse_args()

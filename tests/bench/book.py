@@ -114,12 +114,18 @@ class Size:
         return max(1, self.agents // AGENTS_AN_UPLINE)
 
 
-def write(database: Database, size: Size, progress: Callable[[str], None] = lambda _: None) -> None:
-    """Write the generated book into the log of an empty house."""
+def write(
+    database: Database,
+    size: Size,
+    progress: Callable[[str], None] = lambda _: None,
+    steps: Iterable["Step"] | None = None,
+) -> None:
+    """Write the generated book, or one made of other steps, into the log of an empty house."""
     with PostgresLog(database) as target:
         log = BulkLog(target)
         commands = Commands(log)
-        for number, issued in enumerate(_commands(size), start=1):
+        given = _steps(size, Random(SEED)) if steps is None else steps
+        for number, issued in enumerate(_commands(given), start=1):
             commands.handle(issued)
             if isinstance(issued.command, ReceiveStatement):
                 log.flush()
@@ -127,8 +133,8 @@ def write(database: Database, size: Size, progress: Callable[[str], None] = lamb
         log.flush()
 
 
-def _commands(size: Size) -> Iterator[Issued]:
-    for number, (command, by, letter) in enumerate(_steps(size, Random(SEED)), start=1):
+def _commands(steps: Iterable["Step"]) -> Iterator[Issued]:
+    for number, (command, by, letter) in enumerate(steps, start=1):
         yield Issued(f"g-{number}", by, command, letter)
 
 
@@ -140,11 +146,29 @@ def _steps(size: Size, random: Random) -> Iterator[Step]:
     yield from _terms(size)
     yield from _agents(size)
     for number in range(size.accounts):
-        yield from _account(size, number, random)
+        yield from _account(size, number, FIRST_MONTH, random)
     for month in range(FIRST_MONTH, FIRST_MONTH + size.months):
         yield from reported(size, month, random)
         if (month - FIRST_MONTH) % 6 == 5:
             yield from letters(size, month, random)
+
+
+def growing(size: Size) -> Iterator[Step]:
+    """A house in which each month brings further accounts and the statement on them alone: all kinds of events and of
+    entries from its first tenth to its last.
+    """
+    random = Random(SEED)
+    yield OpenDay(date=months.first_day(FIRST_MONTH - 1)), ANN, None
+    yield from _terms(size)
+    yield from _agents(size)
+    for month in range(size.months):
+        began = FIRST_MONTH + 2 * month  # the statement comes a month later
+        yield OpenDay(date=months.first_day(began)), ANN, None
+        numbers = list(range(size.accounts * month // size.months, size.accounts * (month + 1) // size.months))
+        for number in numbers:
+            yield from _account(size, number, began, random)
+        yield OpenDay(date=months.first_day(began + 1).replace(day=15)), ANN, None
+        yield _statement(numbers, began, random), ANN, None
 
 
 def _terms(size: Size) -> Iterator[Step]:
@@ -198,8 +222,8 @@ def _letter(signed_on: date) -> Evidence:
     return Evidence(digest="sha256:" + "ab" * 32, signer="customer:owner", signed_on=signed_on)
 
 
-def _account(size: Size, number: int, random: Random) -> Iterator[Step]:
-    account, customer, since = account_id(number), f"customer-{number // 10}", months.first_day(FIRST_MONTH)
+def _account(size: Size, number: int, month: int, random: Random) -> Iterator[Step]:
+    account, customer, since = account_id(number), f"customer-{number // 10}", months.first_day(month)
     if number % 10 == 0:
         yield OnboardCustomer(customer=customer), ANN, None
     alias = Alias(vendor=VENDOR, number=f"5-{number:07d}")
@@ -221,12 +245,11 @@ def _account(size: Size, number: int, random: Random) -> Iterator[Step]:
 def reported(size: Size, month: int, random: Random) -> Iterator[Step]:
     """The statement on a month, received in the middle of the next one."""
     yield OpenDay(date=months.first_day(month + 1).replace(day=15)), ANN, None
-    yield _statement(size, month, random), ANN, None
+    yield _statement(list(range(size.accounts)), month, random), ANN, None
 
 
-def _statement(size: Size, month: int, random: Random) -> ReceiveStatement:
+def _statement(numbers: list[int], month: int, random: Random) -> ReceiveStatement:
     """One line for each account, in random order; commissions with fractions of a cent one time in five."""
-    numbers = list(range(size.accounts))
     random.shuffle(numbers)
     lines = tuple(_line(place, number, random) for place, number in enumerate(numbers, start=1))
     return ReceiveStatement(

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
+from confluent_kafka.admin import AdminClient, ConfigResource  # type: ignore[attr-defined]
 
 READ_SECONDS = 60
 
@@ -89,3 +90,15 @@ def _shown(message: Mapping[str, Any]) -> Read:
 
 
 CLIENTS: Mapping[str, Callable[..., list[Read]]] = {"confluent-kafka": by_confluent_kafka, "kcat": by_kcat}
+
+
+def made_as(servers: str, topics: Sequence[str]) -> dict[str, tuple[int, dict[str, str]]]:
+    """Of each topic its partitions and its settings, as confluent-kafka is told."""
+    admin = AdminClient({"bootstrap.servers": servers})
+    known = admin.list_topics(timeout=READ_SECONDS).topics
+    asked = admin.describe_configs([ConfigResource(ConfigResource.Type.TOPIC, topic) for topic in topics])
+    settings = {resource.name: answer.result(READ_SECONDS) for resource, answer in asked.items()}
+    return {
+        topic: (len(known[topic].partitions), {name: entry.value for name, entry in settings[topic].items()})
+        for topic in topics
+    }

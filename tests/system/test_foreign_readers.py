@@ -5,7 +5,7 @@ Half of the story is published, a transaction with what never happened is aborte
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
@@ -19,16 +19,19 @@ from jsonschema import Draft7Validator, FormatChecker
 
 from adapters.command_file import read_commands
 from domain.ids import kind_of
+from domain.message import Issued
 from projections.published.topics import CARRIES, UNPUBLISHED
 from services.demo import STORY
 from services.house import House
 from tests.broker import Kafka
 from tests.database import fresh_house
 from tests.system.books import settings_of
-from tests.system.foreign import CLIENTS, Read
-from tests.system.published_by_hand import create_topics, publish_new
+from tests.system.foreign import CLIENTS, Read, made_as
+from tests.system.program import Program
+from tests.system.under_load import environment
 
-SCHEMAS = Path(__file__).parents[2] / "deploy" / "contract" / "schemas"
+CONTRACT = Path(__file__).parents[2] / "deploy" / "contract"
+SCHEMAS = CONTRACT / "schemas"
 NEVER = b'{"never":"committed"}'
 
 
@@ -42,6 +45,20 @@ class Published:
     @property
     def topics(self) -> list[str]:
         return [f"{self.house.database.house}.{topic}" for topic in CARRIES]
+
+    @property
+    def program(self) -> Program:
+        servers, one_broker = self.kafka.bootstrap_servers, "1"
+        settings = {"TRAILBOOK_KAFKA_BOOTSTRAP_SERVERS": servers, "TRAILBOOK_KAFKA_REPLICATION": one_broker}
+        return Program(environment(self.house.database, **settings))
+
+    def tell(self, commands: Sequence[Issued]) -> None:
+        """Give commands, and publish what came of them."""
+        for issued in commands:
+            self.house.handle(issued)
+        self.house.projectors.catch_up()
+        said = self.program.run("relay", "run", "--once")
+        assert said.code == 0, said
 
     def read(self, client: str, *, committed: bool = True) -> list[Read]:
         """All seven topics, read once by each client."""
@@ -59,16 +76,12 @@ class Published:
 def published(database_url: str, kafka: Kafka) -> Iterator[Published]:
     with fresh_house(database_url) as database, House(settings_of(database), database) as house:
         story = Published(house, kafka)
-        create_topics(house, kafka)
+        story.program.fine("relay", "topics", "--create")
         commands = list(read_commands(STORY))
         half = len(commands) // 2
-        for issued in commands[:half]:
-            house.handle(issued)
-        reached = publish_new(house, kafka)
+        story.tell(commands[:half])
         abort_what_never_happened(story)
-        for issued in commands[half:]:
-            house.handle(issued)
-        publish_new(house, kafka, reached)
+        story.tell(commands[half:])
         yield story
 
 
@@ -170,3 +183,13 @@ def test_all_clients_read_the_same_bytes(published: Published) -> None:
     first, *others = (sorted(published.read(client)) for client in CLIENTS)
     for other in others:
         assert other == first
+
+
+def test_topics_are_made_as_the_asyncapi_document_says(published: Published) -> None:
+    document = json.loads((CONTRACT / "asyncapi.json").read_bytes())
+    made = made_as(published.kafka.bootstrap_servers, published.topics)
+    for topic, (partitions, settings) in made.items():
+        said = document["channels"][topic.partition(".")[2]]["bindings"]["kafka"]
+        assert partitions == said["partitions"]
+        for name, value in said["topicConfiguration"].items():
+            assert settings[name] == (",".join(value) if isinstance(value, list) else str(value))
