@@ -59,6 +59,7 @@ from services.cli_shared import (
     give,
     going_on,
     opened_house,
+    outlive_peers,
     progress,
     result_row,
 )
@@ -175,6 +176,8 @@ def demo(
     """Play a commission story on a real PostgreSQL, and show what the book says about it."""
     use_data_dir(data_dir)
     settings = SETTINGS[0]
+    if kafka:
+        outlive_peers()
     play(settings if "TRAILBOOK_HOUSE" in os.environ else replace(settings, house=DEMO_HOUSE), kafka=kafka)
 
 

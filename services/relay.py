@@ -13,7 +13,7 @@ One line is logged for each change of state.
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import FrameType
@@ -27,13 +27,14 @@ from adapters.kafka_faults import Fenced, KafkaAway, MessageTooLarge, TopicsWron
 from adapters.kafka_topics import check_topics
 from adapters.lease import Lease, LeaseHeld, this_process
 from adapters.outgoing import LAST, Batch, OtherLog, Outgoing, Unpublishable
+from adapters.projectors import EventAt, event_at
 from adapters.publisher import Publisher
 from adapters.relay_metrics import Publishing, Shown, State
 from adapters.settings import Settings
 from projections.published.messages import Message
 from projections.published.reached import Reached
 from services.health import Pulse, watched_relay
-from services.logs import without_values
+from services.logs import of_event, without_values
 
 POLL_SECONDS = 1.0
 """How long it waits at most for a hint that there is something to publish, or for the lease."""
@@ -70,7 +71,7 @@ def relay_until_stopped(settings: Settings, *, batch: int, once: bool, lease_sec
             with watched_relay(settings, relay.pulse, relay.shown, relay.publishing):
                 relay.always()
     except Stopped:
-        logger.info("stopped")
+        logger.info("stopped", **relay.place)
     finally:
         relay.close()
 
@@ -148,6 +149,13 @@ class Relay:
         lease = self._lease
         leading, epoch = (lease.ours, lease.epoch) if lease is not None else (False, 0)
         return Shown(self.state, leading, epoch, self.reached, self.poison_position)
+
+    @property
+    def place(self) -> dict[str, int]:
+        """How far publishing has come, for the log; empty where this process does not know."""
+        if self.reached is None:
+            return {}
+        return {"position": self.reached.position, "ledger_position": self.reached.ledger_position}
 
     # -- the lease
 
@@ -237,7 +245,7 @@ class Relay:
                 break
         if self.reached != self._noted:
             self._publish(publisher, Batch([], self._reached))
-        logger.info("published", position=self._reached.position, ledger_position=self._reached.ledger_position)
+        logger.info("published", **self.place)
 
     @property
     def _reached(self) -> Reached:
@@ -271,7 +279,16 @@ class Relay:
         finally:
             self._in_transaction = False
         self._noted, self._noted_at = batch.reached, time.monotonic()
-        self.publishing.committed(batch.messages, time.monotonic() - began, datetime.now(UTC))
+        seconds = time.monotonic() - began
+        self.publishing.committed(batch.messages, seconds, datetime.now(UTC))
+        logger.debug(
+            "transaction committed",
+            messages=len(batch.messages),
+            position=batch.reached.position,
+            ledger_position=batch.reached.ledger_position,
+            epoch=publisher.epoch,
+            seconds=round(seconds, 4),
+        )
         if self._told:
             raise Stopped
 
@@ -282,12 +299,22 @@ class Relay:
         if isinstance(fault, Unpublishable):
             self.poison_position = fault.position
         if str(fault) != str(self.poison):
-            logger.error("relay stopped", at=self.poison_position, because=without_values(str(fault)))
+            event = of_event(self._event_at(self.poison_position))
+            logger.error("relay stopped", at=self.poison_position, **event, because=without_values(str(fault)))
         self.poison, self._poison_since, self.state = fault, time.monotonic(), "stopped"
         if isinstance(fault, OtherLog):
             while time.monotonic() - self._poison_since < POISON_SECONDS and self._elected():
                 self.pulse.beat()
                 time.sleep(POLL_SECONDS)
+
+    def _event_at(self, position: int | None) -> EventAt | None:
+        """None also where the database does not say: what stops the relay is told anyhow."""
+        if position is None or self._lease is None:
+            return None
+        database = self._lease.database
+        with suppress(DatabaseUnavailable, psycopg.Error), database.connect("relay", autocommit=True) as connection:
+            return event_at(connection, database.house, position)
+        return None
 
     def _limit(self) -> int:
         """Of what is too large it is known only when it was sent: until that is tried again, it is left at that."""
@@ -309,7 +336,7 @@ class Relay:
         if not self.pulse.waits_for:
             self._waits_since = time.monotonic()
         if waits_for != self.pulse.waits_for:
-            logger.warning("waiting", waits_for=waits_for, because=without_values(str(fault)))
+            logger.warning("waiting", waits_for=waits_for, **self.place, because=without_values(str(fault)))
         self.pulse.waits_for, self.state = waits_for, "waiting"
         if isinstance(fault, KafkaAway) and time.monotonic() - self._waits_since > LET_GO_SECONDS and self._lease:
             self._lease.release()
