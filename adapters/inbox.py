@@ -3,7 +3,8 @@
     def apply(connection, message):
         connection.execute("INSERT INTO deals_won VALUES (%s, %s)", (message.subject, message.effective_on))
 
-    Inbox(url, consumer="crm", topics=("deals",), kafka={"bootstrap_servers": "…"}, handlers={"deal.won": apply}).run()
+    kafka = KafkaSettings.from_environment()
+    Inbox(url, kafka=kafka, consumer="crm", topics=["deals"], handlers={"deal.won": apply}).run()
 
 What a handler writes through its connection and how far the topic is applied commit together, in the consumer's own
 PostgreSQL; so each message counts once, however often it is sent, read or begun. Kafka's group only shares out the
@@ -15,14 +16,13 @@ connection only, and does not end the transaction.
     reading ── the database or Kafka is away ──▶ waiting (0.1 s, longer each time, up to 5 s) ── it is back ──▶ reading
 """
 
-import logging
 import re
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import KW_ONLY, dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import psycopg
 import structlog
@@ -37,8 +37,12 @@ from kafka.errors import (
 )
 from psycopg.pq import TransactionStatus
 
-from adapters.inbox_tables import InboxTables, InboxWaits, Overtaken, Part, Place, Stop
+from adapters.database import DatabaseUnavailable
+from adapters.inbox_tables import InboxTables, Overtaken, Part, Place, Stop
 from adapters.incoming import KNOWN_VERSIONS, Incoming, NotReadable, Repeats, incoming
+from adapters.kafka_client import Contact, connected, faults_explained
+from adapters.kafka_faults import KafkaAway, TopicsWrong
+from adapters.kafka_settings import KafkaSettings
 
 Handler = Callable[[psycopg.Connection, Incoming], None]
 
@@ -67,10 +71,10 @@ MUST: Mapping[str, Any] = {
 USUAL: Mapping[str, Any] = {
     "max_poll_records": 2_000,
     "session_timeout_ms": 10_000,
-    "reconnect_backoff_max_ms": 1_000,
-    "bootstrap_timeout_ms": 5_000,
 }
 """What can be given otherwise."""
+
+__all__ = ["MUST", "Handler", "HistoryGone", "Inbox", "KafkaAway", "Poison", "TopicsWrong"]
 
 logger = structlog.get_logger("trailbook")
 
@@ -86,10 +90,6 @@ class Poison(Exception):
         self.stop = stop
 
 
-class TopicsWrong(Exception):
-    """A topic is not there, or not as it was. The message is one sentence: which, what is wrong, what to do."""
-
-
 class HistoryGone(Exception):
     """Messages that were not read are no longer in the topic. The sentence says from which position to replay."""
 
@@ -100,12 +100,6 @@ class HistoryGone(Exception):
             f"{topic}` and read the replay to its end under the same consumer's name before the live topic"
         )
         self.position = position
-
-
-class ClientSettings(Protocol):
-    """Trailbook's own settings for Kafka."""
-
-    def client(self) -> dict[str, Any]: ...
 
 
 class _Failed(Exception):
@@ -125,8 +119,7 @@ class Inbox:
 
     database_url: str
     _: KW_ONLY
-    kafka: Mapping[str, Any] | ClientSettings
-    """Arguments of kafka-python's clients, at least ``bootstrap_servers``."""
+    kafka: KafkaSettings
     handlers: Mapping[str, Handler]
     """By the event's name, like ``ledger.entry_posted``."""
     consumer: str
@@ -141,6 +134,8 @@ class Inbox:
     from_what_is_left: bool = False
     """Begin at a topic's oldest message, also where older ones are gone."""
     stuck_seconds: int = STUCK_SECONDS
+    client: Mapping[str, Any] = field(default_factory=dict)
+    """Arguments for kafka-python's consumer besides, like ``max_poll_records``."""
     _stopping: threading.Event = field(default_factory=threading.Event, init=False, repr=False)
     _waits_for: str = field(default="", init=False, repr=False)
     _wait_seconds: float = field(default=FIRST_WAIT_SECONDS, init=False, repr=False)
@@ -167,7 +162,7 @@ class Inbox:
                 with _Reading(self) as reading:
                     while not self._stopping.is_set():
                         self._round(reading)
-            except InboxWaits as fault:
+            except (DatabaseUnavailable, KafkaAway) as fault:
                 self._wait(fault)
         self._stopping.clear()
 
@@ -175,7 +170,7 @@ class Inbox:
         """Keep the connection to Kafka over a fault: its group would take a new one for another process."""
         try:
             reading.round()
-        except InboxWaits as fault:
+        except (DatabaseUnavailable, KafkaAway) as fault:
             if self._waits_for and time.monotonic() - self._waits_since > ANEW_SECONDS:
                 raise
             reading.drop_all()
@@ -188,7 +183,7 @@ class Inbox:
     def catch_up(self) -> None:
         """Apply what the topics hold now, also what other processes of this consumer are at.
 
-        Raises InboxWaits where ``run`` would wait, and Poison once everything else is applied.
+        Raises DatabaseUnavailable and KafkaAway where ``run`` would wait, and Poison once everything else is applied.
         """
         with _Reading(self) as reading:
             ends = reading.ends()
@@ -203,7 +198,7 @@ class Inbox:
 
     # -- what a process says of itself
 
-    def _wait(self, fault: InboxWaits) -> None:
+    def _wait(self, fault: DatabaseUnavailable | KafkaAway) -> None:
         if not self._waits_for:
             self._waits_since = time.monotonic()
         if fault.waits_for != self._waits_for:
@@ -232,7 +227,7 @@ class Inbox:
 
 
 class _Reading(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python states no types
-    """A connection to each side, for as long as both are well. Every fault of either is InboxWaits."""
+    """A connection to each side, for as long as both are well. Raises DatabaseUnavailable, KafkaAway."""
 
     def __init__(self, inbox: Inbox) -> None:
         self.inbox = inbox
@@ -250,9 +245,9 @@ class _Reading(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python
         self._unbroken: dict[TopicPartition, int] = {}
         """Partitions that begin after the replay: the position that the replay is known to have brought."""
         self._heard = time.monotonic()
+        self._contact = Contact()
 
     def __enter__(self) -> "_Reading":
-        _quiet()
         self.tables = InboxTables(
             self.inbox.database_url, self.inbox.consumer, self.inbox.schema, self.inbox.stuck_seconds
         )
@@ -275,32 +270,31 @@ class _Reading(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python
         self.tables.close()
 
     def _connect(self) -> KafkaConsumer:
-        kafka = self.inbox.kafka
-        given = dict(kafka) if isinstance(kafka, Mapping) else kafka.client()
         group = f"{self.inbox.house}.{self.inbox.consumer}"
-        try:
-            return KafkaConsumer(**{"group_id": group, **USUAL, **given, **MUST})
-        except (KafkaError, OSError) as error:
-            raise _away(error) from error
+        settings = {"group_id": group, **USUAL, **self.inbox.client, **MUST}
+        return connected(KafkaConsumer, self.inbox.kafka, self._contact, **settings)
+
+    def _faults_of_kafka(self) -> AbstractContextManager[None]:
+        """Raises KafkaAway."""
+        return faults_explained(self.inbox.kafka, self._contact)
 
     def _open(self) -> None:
         """Find the topics as they were, and join the others of this name."""
         for reading, topic in self._topics.items():
-            try:
+            with self._faults_of_kafka():
                 partitions = self._kafka.partitions_for_topic(reading)
-            except KafkaError as error:
-                raise _away(error) from error
             if not partitions:
                 missing = f"there is no topic {reading}; run `trailbook relay topics --create`, or correct its name"
                 if self.inbox._was_open:
-                    raise InboxWaits(missing, f"the topic {reading}")
-                raise TopicsWrong(missing)
+                    raise KafkaAway(missing, f"the topic {reading}")
+                raise TopicsWrong(self.inbox.kafka.where, [missing])
             known = self.tables.open(topic, len(partitions))
             if known != len(partitions):
-                raise TopicsWrong(
+                wrong = (
                     f"{reading} has {len(partitions)} partitions, but {topic} was read with {known}, so that its keys "
                     "are not where they were; make it with as many, or begin under another consumer's name"
                 )
+                raise TopicsWrong(self.inbox.kafka.where, [wrong])
             self._partitions += [TopicPartition(reading, number) for number in sorted(partitions)]
         self._kafka.subscribe(list(self._topics), listener=self)
         self.inbox._was_open = True
@@ -364,7 +358,7 @@ class _Reading(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python
     # -- reading
 
     def round(self) -> None:
-        """Read once and apply what came. Raises InboxWaits, HistoryGone, TopicsWrong."""
+        """Read once and apply what came. Raises HistoryGone, DatabaseUnavailable, KafkaAway."""
         self.tables.connect()
         found = self._poll()
         unplaced = self._heed_assignment()
@@ -378,16 +372,15 @@ class _Reading(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python
         self._try_again()
 
     def _poll(self) -> dict[TopicPartition, list[ConsumerRecord]]:
-        try:
-            found: dict[TopicPartition, list[ConsumerRecord]] = self._kafka.poll(timeout_ms=POLL_MS)
-        except NoOffsetForPartitionError:
-            return {}  # assigned on the other thread in this moment
-        except (OffsetOutOfRangeError, LogTruncationError):
-            # what is wrong with it is said when it is placed again
-            self.drop_all()
-            return {}
-        except KafkaError as error:
-            raise _away(error) from error
+        with self._faults_of_kafka():
+            try:
+                found: dict[TopicPartition, list[ConsumerRecord]] = self._kafka.poll(timeout_ms=POLL_MS)
+            except NoOffsetForPartitionError:
+                return {}  # assigned on the other thread in this moment
+            except (OffsetOutOfRangeError, LogTruncationError):
+                # what is wrong with it is said when it is placed again
+                self.drop_all()
+                return {}
         if found:
             self._heard = time.monotonic()
         return found
@@ -400,11 +393,9 @@ class _Reading(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python
             self.inbox.tell_well()
 
     def ends(self) -> dict[TopicPartition, int]:
-        """Where the topics end now, of what is committed. Raises InboxWaits where Kafka does not answer."""
-        try:
+        """Where the topics end now, of what is committed. Raises KafkaAway where Kafka does not answer."""
+        with self._faults_of_kafka():
             ends: dict[TopicPartition, int] = self._kafka.end_offsets(self._partitions, timeout_ms=PROBE_MS)
-        except KafkaError as error:
-            raise _away(error) from error
         self._heard = time.monotonic()
         return ends
 
@@ -421,10 +412,8 @@ class _Reading(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python
         """Begin where the rows say. Raises HistoryGone where the topic does not hold that any more."""
         rows = self.tables.places(list(self._topics.values()))
         ends = self.ends()
-        try:
+        with self._faults_of_kafka():
             begins = self._kafka.beginning_offsets(self._partitions, timeout_ms=PROBE_MS)
-        except KafkaError as error:
-            raise _away(error) from error
         faults = {
             partition: what
             for partition in self._partitions
@@ -512,7 +501,10 @@ class _Reading(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python
         return messages, None
 
     def _apply(self, partition: TopicPartition, messages: Sequence[Incoming], next_offset: int) -> None:
-        """Apply messages in one transaction with the offset after them. Raises _Failed, Overtaken, InboxWaits."""
+        """Apply messages in one transaction with the offset after them.
+
+        Raises _Failed, Overtaken, DatabaseUnavailable.
+        """
         part, place = self._part(partition), self._places[partition]
         self._check_unbroken(partition, messages[0])
         done = False
@@ -545,7 +537,7 @@ class _Reading(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python
         try:
             handler(connection, message)
         except Exception as error:
-            if isinstance(error, psycopg.Error) and self.tables.passes(error):
+            if isinstance(error, psycopg.Error) and self.tables.fault(error):
                 raise
             raise _Failed(number, f"the handler of {message.name} raised {_said(error)}; mend it") from error
         if connection.info.transaction_status == TransactionStatus.INERROR:
@@ -585,17 +577,6 @@ def _text(value: bytes | None) -> str:
     return (value or b"").decode(errors="replace")
 
 
-def _away(error: Exception) -> InboxWaits:
-    return InboxWaits(f"Kafka cannot be used: {_said(error)}", "Kafka")
-
-
 def _said(error: BaseException) -> str:
     words = (error.diag.message_primary if isinstance(error, psycopg.Error) else None) or str(error)
     return f"{type(error).__name__}: {' '.join(words.split())}"
-
-
-def _quiet() -> None:
-    """kafka-python logs as errors, with tracebacks, what is normal; whoever has set its level wants to see it."""
-    theirs = logging.getLogger("kafka")
-    if theirs.level == logging.NOTSET:
-        theirs.setLevel(logging.CRITICAL)

@@ -12,20 +12,11 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from adapters.database import CONNECT_SECONDS, Database, DatabaseUnavailable
 from adapters.incoming import Repeats
 
-CONNECT_SECONDS = 10
-
-
-class InboxWaits(Exception):
-    """The database or Kafka cannot be used for now. The message is one sentence: where, why, what to do.
-
-    ``waits_for`` names what has to come back before it can be used again, in the same words at every attempt.
-    """
-
-    def __init__(self, sentence: str, waits_for: str) -> None:
-        super().__init__(sentence)
-        self.waits_for = waits_for
+InboxWaits = DatabaseUnavailable
+"""Its former name, under which the demo catches it."""
 
 
 class Overtaken(Exception):
@@ -79,8 +70,7 @@ class InboxTables:
             application_name=f"inbox {consumer}",
             connect_timeout=CONNECT_SECONDS,
         )
-        info = conninfo_to_dict(database_url)
-        self.where = f"{info.get('host') or 'localhost'}/{info.get('dbname') or info.get('user') or ''}"
+        self._database = Database(database_url, "inbox")  # knows what befalls a server
         self.connect()
 
     def connect(self) -> None:
@@ -99,17 +89,14 @@ class InboxTables:
 
     @contextmanager
     def faults_explained(self) -> Iterator[None]:
-        """Raises InboxWaits for what befell the server or the way to it."""
+        """Raises DatabaseUnavailable for what befell the server or the way to it."""
         try:
             yield
         except psycopg.Error as error:
-            if not self.passes(error):
+            fault = self.fault(error)
+            if fault is None:
                 raise
-            state = f" ({error.sqlstate})" if error.sqlstate else ""
-            because = " ".join(str(error).split())
-            raise InboxWaits(
-                f"the database at {self.where} cannot be used: {because}{state}", "the database"
-            ) from error
+            raise fault from error
 
     def create(self) -> None:
         """Create what is missing; nothing of what is there is changed."""
@@ -206,20 +193,15 @@ class InboxTables:
                 for topic, partition, reading, offset, ce_id, because in rows
             }
 
-    def passes(self, error: psycopg.Error) -> bool:
-        """Whether it befell the server or the way to it, and not what was asked of it."""
-        if not error.sqlstate:
-            return self._lost
-        return error.sqlstate.startswith(_PASSING)
+    def fault(self, error: psycopg.Error) -> DatabaseUnavailable | None:
+        """What befell the server or the way to it; None where the fault is in what was asked of it."""
+        asked_wrongly = isinstance(error, psycopg.errors.InFailedSqlTransaction) or not (error.sqlstate or self._lost)
+        return None if asked_wrongly else self._database.fault(error)
 
     def _one(self, statement: str, *values: object) -> int:
         row = self.connection.execute(statement, values).fetchone()
         return int(row[0]) if row else 0
 
-
-_PASSING = ("08", "25006", "25P03", "40", "53", "55P03", "57", "58")
-"""By the beginning of the SQLSTATE: connections, copies that only read, a transaction idle for too long, deadlocks,
-resources, locks, the server going down, its disk."""
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS inbox_offsets (

@@ -17,9 +17,12 @@ from kafka.admin import NewTopic
 from psycopg.conninfo import make_conninfo
 from structlog.testing import capture_logs
 
-from adapters.inbox import Handler, HistoryGone, Inbox, Poison, TopicsWrong
-from adapters.inbox_tables import InboxTables, InboxWaits, Overtaken, Part, Place
+from adapters.database import DatabaseUnavailable
+from adapters.inbox import Handler, HistoryGone, Inbox, Poison
+from adapters.inbox_tables import InboxTables, Overtaken, Part, Place
 from adapters.incoming import Incoming
+from adapters.kafka_faults import KafkaAway, TopicsWrong
+from adapters.kafka_settings import KafkaSettings
 from tests.broker import Kafka, commit, own_broker
 from tests.own_server import eventually, own_server
 
@@ -91,7 +94,7 @@ class Downstream:
             "house": self.house,
             "schema": self.house,
             "handlers": {NAME: handler or apply},
-            "kafka": {"bootstrap_servers": self.kafka.bootstrap_servers},
+            "kafka": KafkaSettings(self.kafka.bootstrap_servers),
         }
         return Inbox(self.url, **{**settings, **more})
 
@@ -212,7 +215,7 @@ def test_repeats_from_any_place_at_any_point_are_dropped(downstream: Downstream,
     inbox = downstream.inbox(
         consumer=consumer,
         topics=[topic.removeprefix(f"{downstream.house}.")],
-        kafka={"bootstrap_servers": downstream.kafka.bootstrap_servers, "max_poll_records": 2},
+        client={"max_poll_records": 2},
     )
     with downstream.connect() as connection:
         connection.execute("TRUNCATE applied")
@@ -238,6 +241,25 @@ def test_who_was_overtaken_applies_nothing(downstream: Downstream) -> None:
     with pytest.raises(Overtaken), tables.connection.transaction():
         tables.lock(Part(downstream.topic, 0), Place("", 0, 0))
     tables.close()
+
+
+def test_a_process_stopped_in_the_middle_of_its_transaction_does_not_keep_its_partition(downstream: Downstream) -> None:
+    """As with SIGSTOP: its connection stays open, and holds the row until PostgreSQL ends it."""
+    downstream.inbox().catch_up()
+    downstream.send((1, "a"))
+    part = Part(downstream.topic, 0)
+    stopped = InboxTables(downstream.url, "reader", downstream.house, stuck_seconds=1)
+
+    def sleep_and_wake() -> None:
+        with stopped.faults_explained(), stopped.connection.transaction():
+            stopped.lock(part, stopped.places([part.topic])[part])
+            stopped.connection.execute("INSERT INTO applied (id) VALUES ('a')")
+            downstream.inbox().catch_up()
+            stopped.connection.execute("SELECT 1")
+
+    with pytest.raises(DatabaseUnavailable, match="idle-in-transaction timeout"):
+        sleep_and_wake()
+    assert downstream.applied() == ["a"]
 
 
 def test_an_inbox_that_is_overtaken_reads_again_from_where_the_other_came_to(downstream: Downstream) -> None:
@@ -514,9 +536,15 @@ def test_arguments_that_cannot_be_meant_are_refused(
 
 
 def test_a_broker_that_does_not_exist_is_said_at_once_by_catch_up(downstream: Downstream) -> None:
-    nowhere = {"bootstrap_servers": "127.0.0.1:1", "bootstrap_timeout_ms": 500}
-    with pytest.raises(InboxWaits, match="Kafka cannot be used"):
-        downstream.inbox(kafka=nowhere).catch_up()
+    with pytest.raises(KafkaAway, match=r"Kafka at 127\.0\.0\.1:1 cannot be used: nothing listens there"):
+        downstream.inbox(kafka=KafkaSettings("127.0.0.1:1")).catch_up()
+
+
+def test_a_database_that_does_not_exist_is_said_at_once_by_catch_up(downstream: Downstream) -> None:
+    inbox = downstream.inbox()
+    inbox.database_url = make_conninfo(downstream.url, dbname="nowhere")
+    with pytest.raises(DatabaseUnavailable, match='database "nowhere" does not exist'):
+        inbox.catch_up()
 
 
 def test_a_database_that_is_away_is_waited_for(kafka: Kafka) -> None:
@@ -531,7 +559,7 @@ def test_a_database_that_is_away_is_waited_for(kafka: Kafka) -> None:
             server.start()
             eventually(lambda: downstream.applied() == ["a", "b"], "the second message")
             eventually(lambda: _said(logs) == ["waiting", "going on"], "it says so")
-        assert logs[0]["waits_for"] == "the database"
+        assert logs[0]["waits_for"] == "the server"
 
 
 def test_a_broker_that_is_away_is_waited_for(database_url: str) -> None:
