@@ -6,6 +6,7 @@ then sees its standard input close.
 """
 
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -217,9 +218,11 @@ def _close(process: subprocess.Popen[bytes]) -> None:
 
 
 def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    """A port that stays a server's own while that is down: below those that a system gives to outgoing connections."""
+    while True:
+        port = secrets.choice(range(10_000, 32_768))
+        if _is_free(port) and not _is_open(port):
+            return port
 
 
 def _is_free(port: int) -> bool:

@@ -108,7 +108,7 @@ def connected(
     """A client of kafka-python that has reached a broker. Raises KafkaAway, KafkaRefuses, SettingsWrong."""
     contact = contact or Contact()
     try:
-        return kind(**kafka.client(), **more, kafka_client=contact)
+        return kind(**kafka.client() | more, kafka_client=contact)
     except (KafkaError, OSError) as error:
         contact.give_up()
         raise away(kafka, contact.failure or error) from error
@@ -177,6 +177,7 @@ _SIGNS = (
     ("Invalid frame length", _OTHERWISE),
     ("IllegalSaslState", _OTHERWISE),
     ("UNEXPECTED_EOF", f"it ends every connection; it is about to end, or {_OTHERWISE}"),
+    ("Connection reset", f"it ends every connection; it is about to end, or {_OTHERWISE}"),
     ("socket disconnected", f"it ends every connection; it is about to end, or {_OTHERWISE}"),
 )
 """What kafka-python says, in our words. Where it goes on in its own, that is better than nothing."""

@@ -30,6 +30,8 @@ HOUR_MS = 3_600_000
 
 REQUEST_MS = 10_000
 """How long an answer about topics may take."""
+SHORT_MS = 1_000
+"""The same, where somebody has waited already."""
 
 _NO_FEWER = ("retention.ms", "retention.bytes", "max.message.bytes", "min.insync.replicas")
 """Settings of a topic that may be greater than stated, and where -1 means without limit."""
@@ -134,6 +136,26 @@ def end_of(admin: KafkaAdminClient, partition: TopicPartition) -> int:
     return int(admin.list_partition_offsets({partition: OffsetSpec.LATEST})[partition].offset)
 
 
+def short_of_replicas(kafka: KafkaSettings, names: Iterable[str]) -> str | None:
+    """Why the topics take no message at present, if it is that brokers are lost. Raises KafkaAway, and soon."""
+    with administered(kafka, bootstrap_timeout_ms=SHORT_MS, request_timeout_ms=SHORT_MS) as admin:
+        found = _described(admin, names)
+        settings = _settings(admin, found)
+    for name, topic in found.items():
+        # no broker asks for more replicas than there are
+        replicas = min(len(partition["replica_nodes"]) for partition in topic["partitions"])
+        wanted = min(replicas, int(settings[name]["min.insync.replicas"]))
+        if any(partition["leader_id"] < 0 for partition in topic["partitions"]):
+            return f"{name} has partitions without a leader; start the brokers that hold them"
+        least = min(len(partition["isr_nodes"]) for partition in topic["partitions"])
+        if least < wanted:
+            return (
+                f"{name} has {counted(least, 'replica')} in sync, and {wanted} must take each message; "
+                "start the brokers that hold the others"
+            )
+    return None
+
+
 def limit_of(kafka: KafkaSettings, name: str) -> int:
     """How large a message the topic takes, in bytes; as stated, where Kafka does not say."""
     try:
@@ -144,11 +166,11 @@ def limit_of(kafka: KafkaSettings, name: str) -> int:
 
 
 @contextmanager
-def administered(kafka: KafkaSettings) -> Iterator[KafkaAdminClient]:
+def administered(kafka: KafkaSettings, **more: Any) -> Iterator[KafkaAdminClient]:
     """A client for administration. Raises KafkaAway, also for what goes wrong inside, and SettingsWrong."""
     contact = Contact()
     with (
-        closing(connected(KafkaAdminClient, kafka, contact, request_timeout_ms=REQUEST_MS)) as admin,
+        closing(connected(KafkaAdminClient, kafka, contact, **{"request_timeout_ms": REQUEST_MS} | more)) as admin,
         faults_explained(kafka, contact),
     ):
         yield admin

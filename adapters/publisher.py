@@ -22,7 +22,7 @@ from kafka.producer.future import FutureRecordMetadata
 
 from adapters.kafka_client import Contact, away, connected, faults_explained
 from adapters.kafka_faults import Fenced, KafkaAway, MessageTooLarge, TopicsWrong
-from adapters.kafka_settings import KafkaSettings
+from adapters.kafka_settings import BOOTSTRAP_MS, KafkaSettings
 from adapters.kafka_topics import (
     CREATE,
     LIVE,
@@ -33,6 +33,7 @@ from adapters.kafka_topics import (
     partitions_of,
     place_partition,
     positions_topic,
+    short_of_replicas,
 )
 from domain.message import canonical
 from projections.published.messages import Message
@@ -188,6 +189,7 @@ class Publisher:
             self._contact,
             transactional_id=self.transactional_id,
             transaction_timeout_ms=1_000 * TRANSACTION_SECONDS,
+            bootstrap_timeout_ms=min(BOOTSTRAP_MS, patience_ms),
             request_timeout_ms=patience_ms,
             # longer than we wait: what we gave up must not look as if it were decided
             delivery_timeout_ms=max(patience_ms, 1_000 * TRANSACTION_SECONDS),
@@ -282,11 +284,14 @@ class Publisher:
         self._wait(lambda seconds: result.wait(1_000 * seconds))
 
     def _wait(self, done_after: Callable[[float], bool]) -> None:
-        if not done_after(self._patience_seconds):
-            failure = self._contact.failure
-            if failure is not None:
-                raise away(self.kafka, failure)
-            raise KafkaAway(f"{self.kafka.where} does not answer for {self._patience_seconds:g} s")
+        if done_after(self._patience_seconds):
+            return
+        if self._contact.failure is not None:
+            raise away(self.kafka, self._contact.failure)
+        lost = short_of_replicas(self.kafka, [*self.topics.values(), self._positions.topic])
+        if lost:
+            raise KafkaAway(f"{self.kafka.where} takes no messages: {lost}", "replicas in sync")
+        raise KafkaAway(f"{self.kafka.where} has not answered for {self._patience_seconds:g} s; see its log")
 
     def _fault(self, error: KafkaError, messages: Sequence[Message], sent: Sequence[FutureRecordMetadata]) -> Exception:
         """What an error means to who publishes."""
