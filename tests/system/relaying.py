@@ -5,10 +5,11 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import get_args
+from itertools import pairwise
+from typing import Any, get_args
 
 from kafka.consumer.fetcher import ConsumerRecord
 
@@ -20,12 +21,13 @@ from projections.published.messages import Message
 from projections.published.reached import Reached
 from projections.published.topics import Topic
 from tests.broker import Kafka
+from tests.own_server import eventually
 from tests.system.program import PROGRAM, TOP, Program
 from tests.system.under_load import Runner, environment
 
 PARTITIONS = 3
 TOPICS: Sequence[Topic] = get_args(Topic)
-LEASE_SECONDS = 1.0
+LEASE_SECONDS = 2.0
 
 
 def kafka_settings(bootstrap_servers: str) -> KafkaSettings:
@@ -48,6 +50,9 @@ def relay_environment(database: Database, bootstrap_servers: str) -> dict[str, s
 @dataclass
 class RelayProcess(Runner):
     """A process of `trailbook relay run` and what it logs."""
+
+    def told_last(self, what: str) -> bool:
+        return any(f"] {what}" in line for line in self.lines[-1:])
 
     def kill(self) -> None:
         self.process.kill()
@@ -81,6 +86,10 @@ def relay(database: Database, bootstrap_servers: str, *options: str) -> Iterator
             process.wait(60)
 
 
+def wait_until_told(run: Runner, what: str, times: int = 1) -> None:
+    eventually(lambda: len(run.told(what)) >= times, f"{what}, {times} times")
+
+
 # -- what is to be in the topics, and what is
 
 
@@ -96,8 +105,12 @@ def to_publish(database: Database) -> dict[Topic, list[Message]]:
     return found
 
 
-def ids(messages: Sequence[Message]) -> list[bytes]:
-    return [dict(message.headers)["ce_id"] for message in messages]
+def message_id(message: Message) -> bytes:
+    return dict(message.headers)["ce_id"]
+
+
+def position(record: ConsumerRecord) -> int:
+    return int(dict(record.headers)["ce_position"])
 
 
 def record_id(record: ConsumerRecord) -> bytes:
@@ -109,21 +122,24 @@ def published(kafka: Kafka, database: Database, topic: Topic) -> list[ConsumerRe
     return kafka.read(live_topics(database.house)[topic])
 
 
-def by_key(pairs: Iterator[tuple[bytes, bytes]]) -> dict[bytes, list[bytes]]:
-    found: dict[bytes, list[bytes]] = {}
+def by_key(pairs: Iterable[tuple[Any, Any]]) -> dict[Any, list[Any]]:
+    found: dict[Any, list[Any]] = {}
     for key, one in pairs:
         found.setdefault(key, []).append(one)
     return found
 
 
-def check_published(kafka: Kafka, database: Database, *, times: int = 1) -> None:
-    """Everything is in its topic, under its key in its order, once; the place says so."""
+def check_published(kafka: Kafka, database: Database) -> None:
+    """Everything is in its topic once, under its key in its order, and in each partition in the order of positions."""
     expected = to_publish(database)
     for topic in TOPICS:
-        wanted = by_key((message.key, dict(message.headers)["ce_id"]) for message in expected[topic])
-        found = by_key((record.key, record_id(record)) for record in published(kafka, database, topic))
+        records = published(kafka, database, topic)
+        wanted = by_key((message.key, message_id(message)) for message in expected[topic])
+        found = by_key((record.key, record_id(record)) for record in records)
         different = [key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key)]
         assert not different, (topic, different[:3], wanted.get(different[0]), found.get(different[0]))
+        at = by_key((record.partition, position(record)) for record in records)
+        assert all(positions == sorted(positions) for positions in at.values()), topic
 
 
 @dataclass(frozen=True)
@@ -142,6 +158,17 @@ def places(kafka: Kafka, database: Database) -> list[NotedPlace]:
         json.loads(record.value) for record in kafka.read(positions_topic(database.house)) if record.key == b"relay"
     ]
     return [NotedPlace(one["position"], one["ledger_position"], one["epoch"], one["leader"]) for one in noted]
+
+
+def check_places(kafka: Kafka, database: Database) -> list[NotedPlace]:
+    """No place goes back, and no earlier epoch comes after a later one; all places."""
+    noted = places(kafka, database)
+    for before, after in pairwise(noted):
+        assert after.epoch >= before.epoch, (before, after)
+        assert after.position >= before.position, (before, after)
+        assert after.ledger_position >= before.ledger_position, (before, after)
+        assert after.epoch > before.epoch or after.leader == before.leader, (before, after)
+    return noted
 
 
 def caught_up(kafka: Kafka, database: Database) -> bool:

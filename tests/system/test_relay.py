@@ -1,10 +1,13 @@
 """``trailbook relay run`` with a real broker and a real database: everything once, in order, and what it says."""
 
+import signal
+import socket
+
 from adapters.database import Database
 from adapters.lease import Lease
 from adapters.log import PostgresLog
 from adapters.projectors import Projectors
-from tests.adapters.test_outgoing import project, record
+from tests.adapters.test_outgoing import execute, project, record
 from tests.broker import Kafka
 from tests.own_server import eventually
 from tests.projections.story import story
@@ -12,13 +15,17 @@ from tests.system.program import Program
 from tests.system.relaying import (
     caught_up,
     check_published,
+    message_id,
     places,
+    published,
     relay,
     relay_environment,
+    to_publish,
+    wait_until_told,
     with_topics,
 )
 from tests.system.test_run import onboard
-from tests.system.under_load import ENDS_WITHIN_SECONDS
+from tests.system.under_load import ENDS_WITHIN_SECONDS, environment
 
 
 def test_a_run_publishes_everything_once_and_the_next_one_nothing(
@@ -51,3 +58,128 @@ def test_what_is_recorded_while_it_runs_comes_too_and_it_ends_when_told(
     successor = Lease(database, "successor")
     assert successor.take() == 2, "it let go of the lease"
     successor.close()
+
+
+# -- one relay at a time
+
+
+def test_another_stands_by_and_takes_the_place_of_one_that_is_killed_or_ends(database: Database, kafka: Kafka) -> None:
+    with_topics(database, kafka.bootstrap_servers)
+    with relay(database, kafka.bootstrap_servers) as first:
+        wait_until_told(first, "relaying")
+        with relay(database, kafka.bootstrap_servers) as second:
+            wait_until_told(second, "standing by")
+            assert f"holder={socket.gethostname()}:{first.process.pid}:" in second.told("standing by")[0]
+            first.kill()
+            wait_until_told(second, "relaying")
+            with relay(database, kafka.bootstrap_servers) as third:
+                wait_until_told(third, "standing by")
+                assert second.end() < ENDS_WITHIN_SECONDS
+                wait_until_told(third, "relaying")
+                assert third.end(signal.SIGINT) < ENDS_WITHIN_SECONDS
+
+
+def test_given_one_that_publishes_then_there_is_nothing_to_do_once(database: Database, kafka: Kafka) -> None:
+    with_topics(database, kafka.bootstrap_servers)
+    program = Program(relay_environment(database, kafka.bootstrap_servers))
+    with relay(database, kafka.bootstrap_servers) as run:
+        wait_until_told(run, "relaying")
+        said = program.run("relay", "run", "--once")
+        assert said.code == 1
+        assert said.err.splitlines()[-1].endswith("publishes already, and goes on; there is nothing to do once")
+        run.kill()
+        assert program.run("relay", "run", "--once").code == 0, "it waits until the lease of a killed one has run out"
+
+
+# -- what keeps it from publishing
+
+
+def test_given_no_broker_then_one_sentence_says_so(database: Database) -> None:
+    program = Program(relay_environment(database, "127.0.0.1:1"))
+    said = program.run("relay", "run", "--once")
+    assert said.code == 1
+    assert "Kafka at 127.0.0.1:1 cannot be used: nothing listens there" in said.err.splitlines()[-1]
+    with relay(database, "127.0.0.1:1") as run:
+        wait_until_told(run, "waiting")
+        assert "waits_for=Kafka" in run.told("waiting")[0]
+        assert run.end() < ENDS_WITHIN_SECONDS
+
+
+def test_given_no_setting_of_a_broker_then_it_is_asked_for(database: Database) -> None:
+    said = Program(environment(database)).run("relay", "run")
+    assert said.code == 2
+    assert "TRAILBOOK_KAFKA_BOOTSTRAP_SERVERS is not set" in said.err.splitlines()[-1]
+
+
+def test_given_no_topics_then_it_waits_until_somebody_made_them(database: Database, kafka: Kafka) -> None:
+    onboard(database, "alder")
+    with relay(database, kafka.bootstrap_servers) as run:
+        wait_until_told(run, "waiting")
+        (line,) = run.told("waiting")
+        assert "waits_for=the topics" in line.replace("'", "")
+        assert "trailbook relay topics --create" in line
+        with_topics(database, kafka.bootstrap_servers)
+        wait_until_told(run, "going on")
+        eventually(lambda: bool(published(kafka, database, "deals")), "it publishes")
+
+
+def test_given_a_topic_with_other_partitions_then_nothing_is_published(database: Database, kafka: Kafka) -> None:
+    with_topics(database, kafka.bootstrap_servers)
+    other = {**relay_environment(database, kafka.bootstrap_servers), "TRAILBOOK_KAFKA_PARTITIONS": "4"}
+    said = Program(other).run("relay", "run", "--once")
+    assert said.code == 1
+    assert "write 3 into TRAILBOOK_KAFKA_PARTITIONS" in said.err.splitlines()[-1]
+    assert not places(kafka, database)
+
+
+def test_given_a_log_restored_from_an_older_copy_then_it_stops_and_says_so(
+    database: Database, log: PostgresLog, kafka: Kafka
+) -> None:
+    with_topics(database, kafka.bootstrap_servers)
+    record(log, story().log.events[:30])
+    program = Program(relay_environment(database, kafka.bootstrap_servers))
+    assert program.run("relay", "run", "--once").code == 0
+    execute(database, "DELETE FROM {house}.house_events WHERE notification_id > 20")
+    execute(database, "UPDATE {house}.log_head SET position = 20")
+    said = program.run("relay", "run", "--once")
+    assert said.code == 1
+    assert "ends at position 20, and 30 was published already" in said.err.splitlines()[-1]
+    with relay(database, kafka.bootstrap_servers) as run:
+        wait_until_told(run, "relay stopped")
+        assert run.end() < ENDS_WITHIN_SECONDS
+
+
+def test_given_an_event_that_no_release_knows_then_what_comes_before_it_is_published_and_it_is_named(
+    database: Database, log: PostgresLog, kafka: Kafka
+) -> None:
+    with_topics(database, kafka.bootstrap_servers)
+    record(log, story().log.events[:60])
+    project(database)
+    execute(database, "UPDATE {house}.house_events SET topic = 'deal.dreamt_of' WHERE notification_id = 40")
+    said = Program(relay_environment(database, kafka.bootstrap_servers)).run("relay", "run", "--once")
+    assert said.code == 1
+    assert "position 40 cannot be published: UnknownTopic" in said.err.splitlines()[-1]
+    assert (places(kafka, database)[-1].position, places(kafka, database)[-1].ledger_position) == (39, 39)
+
+
+def test_given_a_message_that_is_too_large_then_what_comes_before_it_is_published_and_it_is_named(
+    database: Database, log: PostgresLog, kafka: Kafka
+) -> None:
+    """An operator raises the limit, and it goes on from there."""
+    with_topics(database, kafka.bootstrap_servers)
+    record(log, story().log.events)
+    project(database)
+    largest = max(
+        (message for messages in to_publish(database).values() for message in messages), key=lambda m: len(m.value)
+    )
+    settings = relay_environment(database, kafka.bootstrap_servers)
+    small = {**settings, "TRAILBOOK_KAFKA_MAX_MESSAGE_BYTES": str(1 << 16)}
+    assert len(largest.value) > 1 << 16, "the story has a statement that is over the least limit"
+    said = Program(small).run("relay", "run", "--once")
+    assert said.code == 1
+    assert message_id(largest).decode() in said.err.splitlines()[-1]
+    position = int(dict(largest.headers)["ce_position"])
+    assert places(kafka, database)[-1].position == position - 1
+    assert places(kafka, database)[-1].ledger_position == position - 1
+    assert Program(settings).run("relay", "run", "--once").code == 0
+    check_published(kafka, database)
