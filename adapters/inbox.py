@@ -74,8 +74,6 @@ USUAL: Mapping[str, Any] = {
 }
 """What can be given otherwise."""
 
-__all__ = ["MUST", "Handler", "HistoryGone", "Inbox", "KafkaAway", "Poison", "TopicsWrong"]
-
 logger = structlog.get_logger("trailbook")
 
 

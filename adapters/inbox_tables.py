@@ -15,9 +15,6 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from adapters.database import CONNECT_SECONDS, Database, DatabaseUnavailable
 from adapters.incoming import Repeats
 
-InboxWaits = DatabaseUnavailable
-"""Its former name, under which the demo catches it."""
-
 
 class Overtaken(Exception):
     """Another process of the same consumer has moved the partition on: what is in hand here is out of date."""

@@ -22,8 +22,6 @@ from rich.table import Table
 
 from adapters.embedded_kafka import EmbeddedKafka
 from adapters.inbox import MUST, HistoryGone, Inbox, Poison
-from adapters.inbox import TopicsWrong as NotInTopics
-from adapters.inbox_tables import InboxWaits
 from adapters.incoming import attributes
 from adapters.kafka_faults import KafkaAway
 from adapters.kafka_settings import KafkaSettings
@@ -124,7 +122,7 @@ def _show_balances(house: House, kafka: KafkaSettings) -> None:
         handlers = {"ledger.entry_posted": example.add_up}
         try:
             Inbox(url, consumer=example.NAME, house=name, kafka=kafka, handlers=handlers).catch_up()
-        except (InboxWaits, NotInTopics, HistoryGone, Poison) as fault:
+        except (HistoryGone, Poison) as fault:
             raise KafkaAway(str(fault)) from fault
         rows = connection.execute("SELECT agent, currency, payable_minor, held_minor FROM agent_balance ORDER BY 1, 2")
         queries = house.queries()
