@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from adapters.faults import SettingsWrong, clipped
+from adapters.secret_file import secret_in
 from projections.published.topics import MAX_MESSAGE_BYTES, PARTITIONS, REPLICAS, RETENTION_DAYS
 
 PREFIX = "TRAILBOOK_KAFKA_"
@@ -220,19 +221,8 @@ class _Given:
 
 
 def _opened(name: str, secret: Secret | Path | None) -> Secret | None:
-    """The password itself; a file's last end of line is none of it."""
-    if not isinstance(secret, Path):
-        return secret
-    name = f"{name}_FILE"
-    try:
-        text = secret.read_text("utf-8").removesuffix("\n").removesuffix("\r")
-    except OSError as error:
-        raise _unreadable(name, secret, error) from error
-    except UnicodeDecodeError as error:
-        raise SettingsWrong(f"{PREFIX}{name}: {secret} is not UTF-8; write the password in UTF-8") from error
-    if not text or "\n" in text:
-        raise SettingsWrong(f"{PREFIX}{name}: {secret} does not hold one line; write the password into it")
-    return Secret(text)
+    """The password itself."""
+    return Secret(secret_in(secret, f"{PREFIX}{name}_FILE")) if isinstance(secret, Path) else secret
 
 
 def _must_be_readable(name: str, path: Path) -> None:

@@ -15,6 +15,7 @@ from adapters.database import Database, HouseNameWrong, checked_house
 from adapters.embedded import start
 from adapters.faults import SettingsWrong, clipped
 from adapters.kafka_settings import KafkaSettings
+from adapters.secret_file import secret_in
 
 LogFormat = Literal["console", "json"]
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -77,23 +78,15 @@ def _database_url(value: str) -> str | None:
 
 
 def _with_password(url: str | None, file: str) -> str | None:
-    """The address with the password that the file holds. The file's last end of line is none of it."""
+    """The address with the password that the file holds, which is read once."""
     name = "TRAILBOOK_DATABASE_PASSWORD_FILE"
     if not file:
         return url
     if url is None:
         raise SettingsWrong(f"{name} is set without an address; set TRAILBOOK_DATABASE_URL too")
-    try:
-        if conninfo_to_dict(url).get("password"):
-            raise SettingsWrong(f"TRAILBOOK_DATABASE_URL has a password, and {name} is set; take one out")
-        password = Path(file).read_text("utf-8").removesuffix("\n")
-    except OSError as error:
-        raise SettingsWrong(f"{name}: {file} cannot be read: {error.strerror}; name a file that can") from error
-    except ValueError as error:
-        raise SettingsWrong(f"{name}: {file} is not UTF-8; write the password in UTF-8") from error
-    if not password or "\n" in password:
-        raise SettingsWrong(f"{name}: {file} does not hold one line; write the password into it")
-    return make_conninfo(url, password=password)
+    if conninfo_to_dict(url).get("password"):
+        raise SettingsWrong(f"TRAILBOOK_DATABASE_URL has a password, and {name} is set; take one out")
+    return make_conninfo(url, password=secret_in(Path(file), name))
 
 
 def _house(value: str) -> str:

@@ -11,6 +11,7 @@ from psycopg.conninfo import make_conninfo
 
 from adapters.database import ROLES, Database, DatabaseUnavailable, NoSuchLogin, Role
 from services.house import House
+from tests.broker import Kafka
 from tests.database import fresh_house
 from tests.deployment import granted
 from tests.system.books import scenario, settings_of
@@ -116,14 +117,15 @@ def init_options(logins: Mapping[str, str]) -> list[str]:
     return [f"--login={role}={names[login]}" for login, roles in granted().items() for role in sorted(roles)]
 
 
-def program(database: Database, url: str) -> Program:
-    return Program({"TRAILBOOK_DATABASE_URL": url, "TRAILBOOK_HOUSE": database.house, "TRAILBOOK_ACTOR": "test/ann"})
+def program(database: Database, url: str, **more: str) -> Program:
+    ours = {"TRAILBOOK_DATABASE_URL": url, "TRAILBOOK_HOUSE": database.house, "TRAILBOOK_ACTOR": "test/ann"}
+    return Program({**ours, **more})
 
 
 # -- its own work
 
 
-def test_each_login_does_the_work_of_its_service(house: Database, logins: dict[str, str]) -> None:
+def test_each_login_does_the_work_of_its_service(house: Database, logins: dict[str, str], kafka: Kafka) -> None:
     with House(settings_of(house), house) as opened:
         for issued in scenario("S04"):
             opened.handle(issued)
@@ -141,6 +143,13 @@ def test_each_login_does_the_work_of_its_service(house: Database, logins: dict[s
     assert query.fine("ledger", "balances", "--json").data["balances"]
     assert query.fine("audit", "participant", "harbor", "--json").data
     assert query.fine("party", "list", "--json").data == {"agent:harbor": "Harbor Telecom"}
+
+    broker = {"TRAILBOOK_KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers, "TRAILBOOK_KAFKA_REPLICATION": "1"}
+    program(house, "", **broker).fine("relay", "topics", "--create")  # without any login
+    said = program(house, logins["relay"], **broker).run("relay", "run", "--once")
+    assert (said.code, "Traceback" in said.err) == (0, False), said
+    assert kafka.read(f"{house.house}.accounts")
+    assert kafka.read(f"{house.house}.ledger-entries")
 
 
 # -- and nothing more
@@ -206,6 +215,7 @@ def test_a_login_that_chooses_no_role_may_do_nothing(house: Database, logins: di
         ("query", ("party", "name", "agent:harbor", "Harbor"), "writer"),
         ("relay", ("status",), "reader"),
         ("relay", ("run", "--once"), "writer"),
+        ("query", ("relay", "run", "--once"), "relay"),
     ],
 )
 def test_a_role_that_a_login_lacks_is_named_with_what_would_grant_it(

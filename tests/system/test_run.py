@@ -182,6 +182,12 @@ def test_given_an_embedded_server_that_died_then_the_runner_starts_it_again() ->
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def test_given_poison_then_init_makes_the_house_ready_all_the_same(database: Database, log: PostgresLog) -> None:
+    """It projected first, and so an event that one projection could not process kept everything from being started."""
+    retopic(database, onboard(database, "alder-foods"), "customer.unheard_of")
+    Program(environment(database)).fine("init")
+
+
 def test_given_a_house_that_does_not_exist_then_the_runner_says_so_and_ends(database_url: str) -> None:
     said = Program({"TRAILBOOK_DATABASE_URL": database_url, "TRAILBOOK_HOUSE": "nowhere"}).run("run")
     assert said.code == 1
