@@ -126,6 +126,9 @@ class Publisher:
         self._producer = self._connected()
         try:
             self._producer.init_transactions()
+        except kafka_errors.KafkaTimeoutError as error:
+            # what a predecessor left open must be ended first, by all who hold a part of it
+            raise self._silence() from error
         except KafkaError as error:
             raise self._fenced_or_away(error) from error
         place = self._last_place()
@@ -284,14 +287,20 @@ class Publisher:
         self._wait(lambda seconds: result.wait(1_000 * seconds))
 
     def _wait(self, done_after: Callable[[float], bool]) -> None:
-        if done_after(self._patience_seconds):
-            return
-        if self._contact.failure is not None:
-            raise away(self.kafka, self._contact.failure)
-        lost = short_of_replicas(self.kafka, [*self.topics.values(), self._positions.topic])
+        if not done_after(self._patience_seconds):
+            raise self._silence()
+
+    def _silence(self) -> KafkaAway:
+        """Why nothing was heard in time. Other brokers than the lost one may know."""
+        try:
+            lost = short_of_replicas(self.kafka, [*self.topics.values(), self._positions.topic])
+        except KafkaAway as fault:
+            return fault
         if lost:
-            raise KafkaAway(f"{self.kafka.where} takes no messages: {lost}", "replicas in sync")
-        raise KafkaAway(f"{self.kafka.where} has not answered for {self._patience_seconds:g} s; see its log")
+            return KafkaAway(f"{self.kafka.where} takes no messages: {lost}", "replicas in sync")
+        if self._contact.failure is not None:
+            return away(self.kafka, self._contact.failure)
+        return KafkaAway(f"{self.kafka.where} has not answered for {self._patience_seconds:g} s; see its log")
 
     def _fault(self, error: KafkaError, messages: Sequence[Message], sent: Sequence[FutureRecordMetadata]) -> Exception:
         """What an error means to who publishes."""

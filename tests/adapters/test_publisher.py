@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import pytest
-from kafka.admin import NewTopic
+from kafka.admin import ConfigResource, ConfigResourceType, NewTopic
 
 from adapters.kafka_faults import Fenced, KafkaAway, MessageTooLarge, TopicsWrong
 from adapters.kafka_settings import KafkaSettings
@@ -16,7 +16,8 @@ from projections.ledger import EntryId
 from projections.published.messages import Message
 from projections.published.reached import Reached
 from projections.published.topics import Topic
-from tests.broker import Kafka
+from tests.broker import Kafka, own_broker, publish
+from tests.own_server import eventually
 
 SMALL = KafkaSettings(partitions=2, replication=1, max_message_bytes=100_000)
 
@@ -276,3 +277,27 @@ def test_a_topic_deleted_meanwhile_ends_in_a_sentence_and_loses_nothing(kafka: K
         admin.wait_for_topics([f"{house}.deals"])
     with _publisher(kafka, house) as successor:
         assert successor.open() == _at(1)
+
+
+@pytest.mark.long
+def test_the_place_is_found_in_a_topic_that_was_compacted() -> None:
+    with own_broker(settings={"log.cleaner.backoff.ms": "200", "log.retention.check.interval.ms": "500"}) as own:
+        kafka, house = Kafka(own.bootstrap_servers), "west"
+        create_topics(_settings(kafka), house)
+        with kafka.admin() as admin:
+            soon = {"segment.ms": "500", "min.cleanable.dirty.ratio": "0.01", "delete.retention.ms": "0"}
+            admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, positions_topic(house), soon)])
+        with _publisher(kafka, house) as publisher:
+            publisher.open()
+            for position in range(1, 301):
+                publisher.publish([], _at(position))
+        with kafka.producer(kafka.name("other")) as other:
+
+            def is_compacted() -> bool:
+                # a segment is compacted when a later one has begun
+                publish(other, positions_topic(house), (b"other", b"{}"))
+                return len(kafka.read(positions_topic(house), committed=False)) < 50
+
+            eventually(is_compacted, "the positions are compacted", 60)
+            with _publisher(kafka, house) as successor:
+                assert successor.open() == _at(300)
