@@ -15,8 +15,8 @@ import tempfile
 import threading
 import time
 from argparse import Namespace
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import islice
@@ -139,10 +139,10 @@ class _House:
         """All that there is, published by the real process, to topics in which nothing is."""
         self.begin_again()
         with self.running("relay", "run", "--once") as process:
-            memory = list(_memory(process))
+            looks = list(_looks(process))
             assert process.returncode == 0, "the relay did not end well"
         committed = [sent.seconds for sent in _sent(self.servers, [self.places])]
-        return _Relayed(self, committed, memory)
+        return _Relayed(self, committed, looks)
 
 
 @contextmanager
@@ -160,16 +160,29 @@ def _house(beside: Database, part: str, servers: str, messages: int) -> Iterator
         database.drop()
 
 
-def _memory(process: "subprocess.Popen[bytes]") -> Iterator[tuple[float, int]]:
-    """The memory that a process holds, in bytes, at each look until it ends."""
+class _Look(NamedTuple):
+    """At a process."""
+
+    seconds: float
+    bytes: int
+    """Of memory that it holds."""
+    processor_seconds: float
+    """That it has had since its start."""
+
+
+def _looks(process: "subprocess.Popen[bytes]") -> Iterator[_Look]:
+    """Until it ends."""
     seen = psutil.Process(process.pid)
-    while process.poll() is None:
-        try:
-            yield time.time(), seen.memory_info().rss
-        except psutil.NoSuchProcess:
-            break
-        time.sleep(LOOK_SECONDS)
+    with suppress(psutil.NoSuchProcess):
+        while process.poll() is None:
+            yield _Look(time.time(), seen.memory_info().rss, _processor_seconds(seen))
+            time.sleep(LOOK_SECONDS)
     process.wait()
+
+
+def _processor_seconds(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
 
 
 class _Sent(NamedTuple):
@@ -220,7 +233,7 @@ class _Relayed:
     house: _House
     committed: list[float]
     """When each transaction's place was sent, the last of its messages."""
-    memory: list[tuple[float, int]]
+    looks: list[_Look]
 
     def sent(self, *, whole: bool = False) -> list[_Sent]:
         """In the order of sending."""
@@ -228,8 +241,16 @@ class _Relayed:
 
     def a_second(self, sent: Sequence[_Sent]) -> float:
         """Messages a second from the first commit to the last."""
-        later = sum(one.seconds > self.committed[0] for one in sent)
-        return later / (self.committed[-1] - self.committed[0])
+        return self._later(sent) / (self.committed[-1] - self.committed[0])
+
+    def processor_us(self, sent: Sequence[_Sent]) -> float:
+        """Processor time of a message, in microseconds, from the look after the first commit to the last look."""
+        first = next(look for look in self.looks if look.seconds > self.committed[0])
+        later = sum(one.seconds > first.seconds for one in sent)
+        return 1e6 * (self.looks[-1].processor_seconds - first.processor_seconds) / later
+
+    def _later(self, sent: Sequence[_Sent]) -> int:
+        return sum(one.seconds > self.committed[0] for one in sent)
 
 
 # -- sending
@@ -242,9 +263,13 @@ def sending(beside: Database, servers: str, options: Namespace) -> Iterator[Meas
         a_transaction = max(1, round(len(sent) / len(relayed.committed)))
         bare = _Bare([one.message for one in sent], a_transaction, servers)
 
+        busy: list[float] = []
+
         def relay() -> float:
             run = house.relay()
-            return run.a_second(run.sent())
+            found = run.sent()
+            busy.append(run.processor_us(found))
+            return run.a_second(found)
 
         sides: dict[str, Callable[[], float]] = {"relay": relay, "producer": bare.tuned, "default": bare.default}
         found = _there_and_back(options.rounds, sides)
@@ -266,6 +291,15 @@ def sending(beside: Database, servers: str, options: Namespace) -> Iterator[Meas
         "the producer",
         ASKED,
         f"{events:,} events, {len(sent) - events:,} entries",
+    )
+    yield Measured(
+        "relay",
+        "processor time of a message",
+        median(busy),
+        "µs",
+        median(bare.busy) / median(busy),
+        "the producer",
+        note=f"the producer's: {median(bare.busy):.1f}; the ratio on a machine that others use",
     )
     over_default = median_ratio(found["relay"], found["default"])
     yield Measured(
@@ -293,16 +327,20 @@ class _Bare:
     messages: Sequence[Given]
     a_transaction: int
     servers: str
-    ran: dict[str, float] = field(default_factory=dict)
+    busy: list[float] = field(default_factory=list)
+    """Processor time of a message, in microseconds."""
 
     def tuned(self) -> float:
         """Made as the relay makes its own."""
-        return self._run({"batch_size": BATCH_BYTES, "retry_backoff_ms": RETRY_MS, "metrics_enabled": False})
+        ran = self._run({"batch_size": BATCH_BYTES, "retry_backoff_ms": RETRY_MS, "metrics_enabled": False})
+        self.busy.append(1e6 * ran["processor_seconds"] / ran["messages"])
+        return ran["messages"] / ran["seconds"]
 
     def default(self) -> float:
-        return self._run({})
+        ran = self._run({})
+        return ran["messages"] / ran["seconds"]
 
-    def _run(self, settings: Mapping[str, Any]) -> float:
+    def _run(self, settings: Mapping[str, Any]) -> dict[str, float]:
         name = f"bare-{time.time_ns()}"
         topics = {topic: f"{name}.{topic}" for topic in {message.topic for message in self.messages}}
         with closing(KafkaAdminClient(bootstrap_servers=self.servers)) as admin:
@@ -317,8 +355,8 @@ class _Bare:
                 command = [sys.executable, "-m", "tests.bench.sending", str(path)]
                 done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=TOP)
             admin.delete_topics([*topics.values()])
-        ran = self.ran = json.loads(done.stdout)
-        return float(ran["messages"] / ran["seconds"])
+        ran: dict[str, float] = json.loads(done.stdout)
+        return ran
 
 
 # -- latency
@@ -333,11 +371,12 @@ def latency(beside: Database, servers: str, options: Namespace) -> Iterator[Meas
             reading = stack.enter_context(_Reading.begun(house))
             writer = stack.enter_context(closing(_Writer(house.database)))
             writer.work(WARM_SECONDS)
-            busy = _processor_seconds(relay)
+            watched = psutil.Process(relay.pid)
+            busy = _processor_seconds(watched)
             writer.committed.clear()
             writer.with_entries.clear()
             given, took = writer.work(LATENCY_SECONDS)
-            busy = _processor_seconds(relay) - busy
+            busy = _processor_seconds(watched) - busy
             reading.wait_for(writer)
     pace = f"{given / took:.0f} commands a second; the relay's processor: {100 * busy / took:.0f} %"
     for what, arrived, of in (
@@ -349,11 +388,6 @@ def latency(beside: Database, servers: str, options: Namespace) -> Iterator[Meas
             name = f"from commit to {what} at a reader: p{100 * share:.0f}"
             aim = "; aim: p99 under 100 ms" if share > 0.9 and what == "an event" else ""
             yield Measured("latency", name, at(waited, share), "ms", note=pace + aim)
-
-
-def _processor_seconds(process: "subprocess.Popen[bytes]") -> float:
-    times = psutil.Process(process.pid).cpu_times()
-    return float(times.user + times.system)
 
 
 @dataclass
@@ -451,7 +485,7 @@ def catch_up(beside: Database, servers: str, options: Namespace) -> Iterator[Mea
     ends = [sent[max(0, len(sent) * tenth // 10 - 1)].seconds for tenth in range(1, 11)]
     begins = [sent[0].seconds, *ends]
     rates = [len(sent) / 10 / (end - begin) for begin, end in zip(begins, ends, strict=False)]
-    rss = [_rss(relayed.memory, begin, end) for begin, end in zip(begins, ends, strict=False)]
+    rss = [_rss(relayed.looks, begin, end) for begin, end in zip(begins, ends, strict=False)]
     in_words = " ".join(f"{rate / 1000:.1f}" for rate in rates)
     yield Measured(
         "catch-up",
@@ -473,16 +507,13 @@ def catch_up(beside: Database, servers: str, options: Namespace) -> Iterator[Mea
         "the first tenth",
         note="MiB by tenth: " + " ".join(f"{mib:.0f}" for mib in rss),
     )
-    yield Measured("catch-up", "the most memory of the relay", max(size for _, size in relayed.memory) / 2**20, "MiB")
+    yield Measured("catch-up", "the most memory of the relay", max(look.bytes for look in relayed.looks) / 2**20, "MiB")
 
 
-def _rss(memory: Iterable[tuple[float, int]], begin: float, end: float) -> float:
+def _rss(looks: Sequence[_Look], begin: float, end: float) -> float:
     """The most between two times, or at the nearest look, in MiB."""
-    looks = list(memory)
-    within = [size for seconds, size in looks if begin <= seconds <= end]
-    if not within:
-        within = [min(looks, key=lambda look: abs(look[0] - end))[1]]
-    return max(within) / 2**20
+    within = [look.bytes for look in looks if begin <= look.seconds <= end]
+    return max(within or [min(looks, key=lambda look: abs(look.seconds - end)).bytes]) / 2**20
 
 
 _PARTS: Mapping[str, Callable[[Database, str, Namespace], Iterator[Measured]]] = {
