@@ -30,6 +30,10 @@ class TopicsWrong(Exception):
         self.faults = tuple(faults)
 
 
+class TopicTaken(Exception):
+    """A topic is not one that this replay may be published to. The message is one sentence."""
+
+
 class Fenced(Exception):
     """Somebody else publishes by now. The message is one sentence.
 

@@ -71,12 +71,15 @@ class Ends(NamedTuple):
 class Outgoing:
     """Reads as the relay's role, on one connection; after DatabaseUnavailable another one is to be made.
 
-    ``topic``: only what goes there. ``upto``: nothing after this position.
+    ``topic``: only what goes there. ``upto``: nothing after this position. ``replay``: the name that messages of a
+    replay are marked with.
     """
 
-    def __init__(self, database: Database, *, topic: Topic | None = None, upto: int = LAST) -> None:
+    def __init__(
+        self, database: Database, *, topic: Topic | None = None, upto: int = LAST, replay: str | None = None
+    ) -> None:
         """Raises DatabaseUnavailable, InitNeeded."""
-        self.database, self.topic, self.upto = database, topic, upto
+        self.database, self.topic, self.upto, self.replay = database, topic, upto, replay
         self.connection = database.connect("relay", autocommit=True)
         self._names: dict[int, str] = {}
         self._causes: dict[int, Cause] = {}
@@ -165,7 +168,7 @@ class Outgoing:
 
     def _event(self, name: str, place: Place, stored: bytes) -> Message | None:
         state = orjson.loads(stored)
-        message = stored_message(self.database.house, name, place, state, encode)
+        message = stored_message(self.database.house, name, place, state, encode, self.replay)
         cause = Cause(f"{place.stream_id}@{place.stream_version}", place.recorded_at, state["correlation_id"])
         remember(self._causes, ((place.position, cause),))
         return message
@@ -185,7 +188,7 @@ class Outgoing:
         last = None
         for row in rows:
             try:
-                to.append(entry_message(self.database.house, row, names, causes[row[0]], encode))
+                to.append(entry_message(self.database.house, row, names, causes[row[0]], encode, self.replay))
             except Exception as error:
                 if last is None:
                     raise Unpublishable(row[0], _reason(error)) from error

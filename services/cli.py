@@ -17,7 +17,7 @@ from rich.progress import Progress, TaskID
 from adapters.command_file import entry_schema, read_commands
 from adapters.database import ROLES, DatabaseUnavailable, Role
 from adapters.faults import FileFault, SettingsWrong, clipped
-from adapters.kafka_faults import Fenced, KafkaAway, KafkaUnavailable, MessageTooLarge, TopicsWrong
+from adapters.kafka_faults import Fenced, KafkaAway, KafkaUnavailable, MessageTooLarge, TopicsWrong, TopicTaken
 from adapters.lease import LeaseHeld
 from adapters.outgoing import OtherLog, Unpublishable
 from adapters.party import Parties
@@ -614,6 +614,7 @@ FAILURES = (
     KafkaUnavailable,
     KafkaAway,
     TopicsWrong,
+    TopicTaken,
     Fenced,
     MessageTooLarge,
     LeaseHeld,

@@ -7,7 +7,7 @@ import typer
 from adapters.kafka_faults import TopicsWrong
 from domain.words import counted
 from services import render
-from services.cli_shared import SETTINGS, HttpPort, Json, going_on, outlive_peers
+from services.cli_shared import SETTINGS, HttpPort, Json, WrongUsage, going_on, outlive_peers, progress
 
 relay_app = typer.Typer(help="The topics that other systems read.", no_args_is_help=True, callback=outlive_peers)
 
@@ -26,6 +26,34 @@ def relay_run(
 
     with going_on(http_port) as settings:
         relay_until_stopped(settings, batch=batch, once=once, lease_seconds=lease)
+
+
+@relay_app.command("replay")
+def relay_replay(
+    first: Annotated[int, typer.Option("--from", min=1, help="The position to begin with.")],
+    topic: Annotated[str, typer.Option("--topic", help="Where to, such as trailbook.deals.replay.1.")],
+    last: Annotated[
+        int | None, typer.Option("--to", min=1, help="The last position; default: the last there is.")
+    ] = None,
+    batch: Annotated[int, typer.Option(min=1, help="Positions, or ledger entries, in one transaction.")] = 1_000,
+    json: Json = False,
+) -> None:
+    """Publish history once more, to a topic of its own, marked as a replay. Interrupted, it goes on where it was."""
+    from services.replay import NotThere, replay  # noqa: PLC0415  (loads kafka-python)
+
+    try:
+        with progress() as bar:
+            task = bar.add_task(topic, total=None)
+            done = replay(
+                SETTINGS[0], topic, first, last, batch, lambda at, of: bar.update(task, completed=at, total=of)
+            )
+    except NotThere as fault:
+        raise WrongUsage(str(fault)) from None
+    if json:
+        render.as_json(done._asdict())
+    else:
+        what = counted(done.messages, "message")
+        render.say(f"{what} published to {done.topic}: what is from position {done.first} to {done.last} is there")
 
 
 @relay_app.command("topics")

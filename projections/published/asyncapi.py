@@ -18,6 +18,7 @@ What Trailbook tells other systems: every event of the house that concerns them,
   add them. It removes, renames and narrows nothing.
 - Amounts are whole minor units; `x-unit` names the field that says their currency. A vendor's figure below a minor
   unit is an exact decimal of minor units, as text. Entries of one posting sum to zero; a credit is above zero.
+- A topic `{house}.<topic>.replay.<name>` is history sent once more, under the same ce_id, marked with ce_replay.
 - Who did it, who signed, what a person wrote and what a vendor printed are left out.
 - Read committed.
 - Partitions, replicas, retention and the greatest message are what topics are created with unless a house says
@@ -31,7 +32,7 @@ BINDING = "0.5.0"
 def asyncapi() -> Document:
     """The document; the house's name is a parameter of every address.
 
-    Its version counts what was ever published: it rises with every event and every version of one.
+    Its version counts what was ever published: it rises with every event and every version of one, and of the headers.
     """
     published = list(published_schemas())
     topics = list(CARRIES)
@@ -39,7 +40,7 @@ def asyncapi() -> Document:
         "asyncapi": "3.0.0",
         "info": {
             "title": "Trailbook, downstream",
-            "version": f"1.{sum(version for _, version, _, _ in published)}.0",
+            "version": f"1.{sum(version for _, version, _, _ in published) + _headers_version() - 1}.0",
             "description": DESCRIPTION,
         },
         "defaultContentType": CONTENT_TYPE,
@@ -58,6 +59,10 @@ def asyncapi() -> Document:
             },
         },
     }
+
+
+def _headers_version() -> int:
+    return int(HEADERS["title"].rpartition(".v")[2])
 
 
 def _channel(topic: Topic, messages: list[str]) -> Document:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache, lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast, get_args
 
 from domain.house import FOLDS
 from domain.ids import StreamId
@@ -29,6 +29,9 @@ _PUBLISHED_EVENT = re.compile(rf"(?:{'|'.join(sorted(FOLDS.keys() - UNPUBLISHED.
 
 
 Header = tuple[str, bytes]
+
+
+_REPLAY = re.compile(rf"({'|'.join(get_args(Topic))})\.replay\.[a-z0-9.-]{{1,100}}")
 
 
 class Message(NamedTuple):
@@ -72,6 +75,12 @@ def kafka_topic(house: str, topic: Topic) -> str:
     return f"{house}.{topic}"
 
 
+def replayed_topic(house: str, name: str) -> Topic | None:
+    """What a topic of Kafka is a replay of: ``deals`` for ``trailbook.deals.replay.1``; None where it is none."""
+    found = _REPLAY.fullmatch(name.removeprefix(f"{house}.")) if name.startswith(f"{house}.") else None
+    return cast(Topic, found[1]) if found else None
+
+
 def event_message(house: str, recorded: Recorded) -> Message | None:
     """The message of a recorded event; None for what nobody downstream gets."""
     event, envelope = recorded.event, recorded.envelope
@@ -86,11 +95,17 @@ def event_message(house: str, recorded: Recorded) -> Message | None:
 
 
 def stored_message(
-    house: str, name: str, place: Place, state: Mapping[str, Any], encode: Encode = canonical
+    house: str,
+    name: str,
+    place: Place,
+    state: Mapping[str, Any],
+    encode: Encode = canonical,
+    replay: str | None = None,
 ) -> Message | None:
     """The message of an event from its decoded stored bytes; None for what nobody downstream gets.
 
     ``name`` is the stored topic. An event in its present version is taken as it is stored, an older one is upcast.
+    ``replay`` is the name of the replay that it is sent for, and nothing where it is sent for the first time.
     Raises UnknownTopic.
     """
     if name not in TOPICS or state["version"] != TOPICS[name].version:
@@ -114,17 +129,23 @@ def stored_message(
         ("ce_effectivedate", stored["effective_on"].encode()),
         ("ce_correlationid", state["correlation_id"].encode()),
         *_causation(state.get("causation_id")),
+        *_of_replay(replay),
         _CONTENT_TYPE,
     )
     return Message(topic, key, headers, encode(pruned(stored, left_out(cls))))
 
 
 def entry_message(
-    house: str, row: Sequence[Any], names: Mapping[int, str], cause: Cause, encode: Encode = canonical
+    house: str,
+    row: Sequence[Any],
+    names: Mapping[int, str],
+    cause: Cause,
+    encode: Encode = canonical,
+    replay: str | None = None,
 ) -> Message:
     """The message of a row of the journal; ``cause`` is the event at its position. The key is its ledger account.
 
-    ``names`` are ids of streams by number, as ``facts_name`` keeps them.
+    ``names`` are ids of streams by number, as ``facts_name`` keeps them; ``replay`` as with ``stored_message``.
     """
     entry = entry_of(row, names)
     key = entry["book"].encode()
@@ -139,9 +160,15 @@ def entry_message(
         ("ce_position", b"%d" % entry["position"]),
         ("ce_effectivedate", entry["effective_on"].encode()),
         *because,
+        *_of_replay(replay),
         _CONTENT_TYPE,
     )
     return Message(LedgerEntry.topic, key, headers, encode(entry))
+
+
+@lru_cache
+def _of_replay(name: str | None) -> tuple[Header, ...]:
+    return (("ce_replay", name.encode()),) if name is not None else ()
 
 
 @lru_cache

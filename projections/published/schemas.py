@@ -23,7 +23,7 @@ Schema = dict[str, Any]
 
 HEADERS: Schema = {
     "$schema": DIALECT,
-    "title": "trailbook.headers.v1",
+    "title": "trailbook.headers.v2",
     "description": "CloudEvents 1.0 in the Kafka protocol's binary mode: each header is UTF-8 text.",
     "type": "object",
     "properties": {
@@ -50,6 +50,11 @@ HEADERS: Schema = {
         "ce_effectivedate": {"type": "string", "format": "date", "description": "When it holds in the world."},
         "ce_correlationid": {"type": "string", "description": "The command that it came of, the same for all of them."},
         "ce_causationid": {"type": "string", "description": "ce_id of the earlier published event that it came of."},
+        "ce_replay": {
+            "type": "string",
+            "description": "Only in the topic of a replay: its name. The live topic has, or had, the same message, "
+            "under the same ce_id.",
+        },
         "content-type": {"type": "string", "enum": [CONTENT_TYPE]},
     },
     "required": [

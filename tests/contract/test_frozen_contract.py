@@ -67,7 +67,7 @@ def test_a_frozen_sample_is_what_its_schema_says(path: Path) -> None:
 
 def test_every_published_version_has_a_sample() -> None:
     titles = {path.stem for path in SAMPLE_FILES.glob("*.json")}
-    assert titles == {f"{name}.v{version}" for name, version in FROZEN} - {"trailbook.headers.v1"}, FREEZE
+    assert titles == {f"{name}.v{version}" for name, version in FROZEN if name != "trailbook.headers"}, FREEZE
 
 
 def test_freezing_never_overwrites(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
