@@ -24,12 +24,17 @@ from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
+import kafka
+import orjson
 import psutil
+import psycopg
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
-from kafka import KafkaAdminClient
+from kafka import KafkaAdminClient, KafkaConsumer
 from kafka.admin import NewTopic
+from psycopg.conninfo import make_conninfo
 
 from adapters.database import Database
+from adapters.inbox import USUAL
 from adapters.log import PostgresLog
 from adapters.projectors import LEDGER, Projectors
 from adapters.publisher import BATCH_BYTES, RETRY_MS
@@ -41,6 +46,7 @@ from domain.vendor_statement import ReceiveStatement, StatementLine
 from projections import facts
 from projections.published.topics import CARRIES, PARTITIONS
 from services.commands import Commands
+from services.relay import FEWEST_OBJECTS_TO_SEARCH
 from tests.bench.book import ANN, FIRST_MONTH, VENDOR, Size, account_id, growing, write
 from tests.bench.live import at
 from tests.bench.measure import Measured, median_ratio
@@ -271,7 +277,7 @@ def sending(beside: Database, servers: str, options: Namespace) -> Iterator[Meas
             busy.append(run.processor_us(found))
             return run.a_second(found)
 
-        sides: dict[str, Callable[[], float]] = {"relay": relay, "producer": bare.tuned, "default": bare.default}
+        sides = {"relay": relay, "producer": bare.tuned, "rarely": bare.rarely_searched, "default": bare.default}
         found = _there_and_back(options.rounds, sides)
     events = sum(not one.message.topic.endswith(".ledger-entries") for one in sent)
     size = sum(len(one.message.value) + sum(len(n) + len(v) for n, v in one.message.headers) for one in sent)
@@ -301,14 +307,9 @@ def sending(beside: Database, servers: str, options: Namespace) -> Iterator[Meas
         "the producer",
         note=f"the producer's: {median(bare.busy):.1f}; the ratio on a machine that others use",
     )
-    over_default = median_ratio(found["relay"], found["default"])
-    yield Measured(
-        "relay",
-        "kafka-python's producer with its defaults",
-        median(found["default"]),
-        "messages/s",
-        note=f"the relay over it: {over_default:.2f}",
-    )
+    for name, what in (("rarely", "the producer, its process made like the relay's too"), ("default", "its defaults")):
+        over = median_ratio(found["relay"], found[name])
+        yield Measured("relay", what, median(found[name]), "messages/s", note=f"the relay over it: {over:.2f}")
 
 
 def _there_and_back(rounds: int, sides: Mapping[str, Callable[[], float]]) -> dict[str, list[float]]:
@@ -318,6 +319,10 @@ def _there_and_back(rounds: int, sides: Mapping[str, Callable[[], float]]) -> di
         for name in reversed([*sides]) if number % 2 else sides:
             found[name].append(sides[name]())
     return found
+
+
+MADE: Mapping[str, Any] = {"batch_size": BATCH_BYTES, "retry_backoff_ms": RETRY_MS, "metrics_enabled": False}
+"""As the relay's own producer."""
 
 
 @dataclass
@@ -332,15 +337,20 @@ class _Bare:
 
     def tuned(self) -> float:
         """Made as the relay makes its own."""
-        ran = self._run({"batch_size": BATCH_BYTES, "retry_backoff_ms": RETRY_MS, "metrics_enabled": False})
+        ran = self._run(MADE)
         self.busy.append(1e6 * ran["processor_seconds"] / ran["messages"])
+        return ran["messages"] / ran["seconds"]
+
+    def rarely_searched(self) -> float:
+        """And its process looks for rings of objects as rarely as the relay's."""
+        ran = self._run(MADE, FEWEST_OBJECTS_TO_SEARCH)
         return ran["messages"] / ran["seconds"]
 
     def default(self) -> float:
         ran = self._run({})
         return ran["messages"] / ran["seconds"]
 
-    def _run(self, settings: Mapping[str, Any]) -> dict[str, float]:
+    def _run(self, settings: Mapping[str, Any], gc_threshold: int = 0) -> dict[str, float]:
         name = f"bare-{time.time_ns()}"
         topics = {topic: f"{name}.{topic}" for topic in {message.topic for message in self.messages}}
         with closing(KafkaAdminClient(bootstrap_servers=self.servers)) as admin:
@@ -351,7 +361,7 @@ class _Bare:
             producer = {"bootstrap_servers": self.servers, "transactional_id": name, **settings}
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder, "work")
-                path.write_bytes(pickle.dumps(Work(transactions, producer)))
+                path.write_bytes(pickle.dumps(Work(transactions, producer, gc_threshold)))
                 command = [sys.executable, "-m", "tests.bench.sending", str(path)]
                 done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=TOP)
             admin.delete_topics([*topics.values()])
@@ -516,8 +526,96 @@ def _rss(looks: Sequence[_Look], begin: float, end: float) -> float:
     return max(within or [min(looks, key=lambda look: abs(look.seconds - end)).bytes]) / 2**20
 
 
+# -- a consumer
+
+
+def inbox(beside: Database, servers: str, options: Namespace) -> Iterator[Measured]:
+    with _house(beside, "inbox", servers, min(options.events, SENT_AT_MOST)) as house:
+        house.relay()
+        topic = f"{house.database.house}.ledger-entries"
+        consumer = _Consumer(house, topic)
+        found = _there_and_back(options.rounds, {"client": consumer.client, "inbox": consumer.worked})
+    yield Measured(
+        "inbox",
+        "entries read by kafka-python's consumer",
+        median(found["client"]),
+        "messages/s",
+        note="from the topic's beginning, read committed, bodies parsed, nothing kept",
+    )
+    yield Measured(
+        "inbox",
+        "entries applied by deploy/examples/agent_balances.py",
+        median(found["inbox"]),
+        "messages/s",
+        median_ratio(found["inbox"], found["client"]),
+        "the client",
+        note="an upsert each for two in three, and the offset, in PostgreSQL",
+    )
+
+
+@dataclass
+class _Consumer:
+    house: _House
+    topic: str
+    _times: int = 0
+
+    def client(self) -> float:
+        """Messages a second from the first that came to the end."""
+        client = KafkaConsumer(
+            bootstrap_servers=self.house.servers,
+            group_id=None,
+            isolation_level="read_committed",
+            auto_offset_reset="earliest",
+            max_poll_records=USUAL["max_poll_records"],
+        )
+        with closing(client):
+            places = [kafka.TopicPartition(self.topic, number) for number in client.partitions_for_topic(self.topic)]
+            client.assign(places)
+            ends = client.end_offsets(places)
+            looks: list[tuple[float, int]] = []
+            while any(client.position(place) < end for place, end in ends.items()):
+                for records in client.poll(timeout_ms=200).values():
+                    for record in records:
+                        orjson.loads(record.value)
+                    looks.append((time.perf_counter(), len(records)))
+        # the last ones come long before the client knows that no more will
+        return sum(count for _, count in looks[1:]) / (looks[-1][0] - looks[0][0])
+
+    def worked(self) -> float:
+        """Messages a second from the first that were applied to the last, by the real process on tables of its own."""
+        self._times += 1
+        schema = f"{self.house.database.house}_crm_{self._times}"
+        with self.house.database.connect("owner", autocommit=True) as connection:
+            connection.execute(f"CREATE SCHEMA {schema}")
+            url = make_conninfo(self.house.database.url, options=f"-csearch_path={schema}")
+            environment = {**Program(self.house.environment).whole_environment(), "CONSUMER_DATABASE_URL": url}
+            with tempfile.TemporaryFile() as said:
+                command = [sys.executable, "deploy/examples/agent_balances.py", "--once"]
+                process = subprocess.Popen(command, env=environment, cwd=TOP, stdout=said, stderr=said)
+                looks = []
+                while process.poll() is None:
+                    looks.append((time.perf_counter(), self._applied(connection, schema)))
+                    time.sleep(LOOK_SECONDS)
+                said.seek(0)
+                assert process.returncode == 0, said.read().decode(errors="replace")
+            all_of_them = self._applied(connection, schema)
+            connection.execute(f"DROP SCHEMA {schema} CASCADE")
+        first = next(look for look in looks if look[1])
+        last = next((look for look in looks if look[1] == all_of_them), (time.perf_counter(), all_of_them))
+        assert last[0] > first[0], "too few messages to tell"
+        return (last[1] - first[1]) / (last[0] - first[0])
+
+    def _applied(self, connection: psycopg.Connection, schema: str) -> int:
+        try:
+            row = connection.execute(f"SELECT coalesce(sum(next_offset), 0) FROM {schema}.inbox_offsets").fetchone()
+        except psycopg.errors.UndefinedTable:
+            return 0
+        return int(row[0]) if row else 0
+
+
 _PARTS: Mapping[str, Callable[[Database, str, Namespace], Iterator[Measured]]] = {
     "sending": sending,
     "latency": latency,
     "catch-up": catch_up,
+    "inbox": inbox,
 }

@@ -3,6 +3,7 @@
 What a publisher could reach that has nothing to read, to look up, to encode or to remember.
 """
 
+import gc
 import json
 import pickle
 import sys
@@ -28,11 +29,16 @@ class Work(NamedTuple):
 
     transactions: Sequence[Sequence[Given]]
     producer: Mapping[str, Any]
+    gc_threshold: int
+    """0: as Python has it."""
 
 
 def main(path: str) -> None:
     """From the first commit to the last, as the relay is measured; the first transaction finds out about the topics."""
     work: Work = pickle.loads(Path(path).read_bytes())
+    gc.freeze()  # the messages, which no publisher would hold all at once
+    if work.gc_threshold:
+        gc.set_threshold(work.gc_threshold)
     producer = KafkaProducer(**work.producer)
     producer.init_transactions()
     first, *others = work.transactions
