@@ -55,6 +55,14 @@ class TopicMade(NamedTuple):
     """False: it was there."""
 
 
+class TopicThere(NamedTuple):
+    """A topic as Kafka has it."""
+
+    partitions: int
+    topic_id: str
+    """Kafka's own; one that was deleted and made anew has another. Empty where Kafka gives none."""
+
+
 def live_topics(house: str) -> dict[Topic, str]:
     """Where the messages of each kind go that downstream reads."""
     return {topic: kafka_topic(house, topic) for topic in get_args(Topic)}
@@ -126,9 +134,17 @@ def check_topics(kafka: KafkaSettings, house: str, names: Iterable[str] | None =
         raise TopicsWrong(kafka.where, [f"{', '.join(names)}: {fault}" for fault, names in of_fault.items()])
 
 
-def partitions_of(admin: KafkaAdminClient, names: Iterable[str]) -> dict[str, int]:
-    """How many partitions each topic has; one that is not there is left out. Raises KafkaError."""
-    return {name: len(found["partitions"]) for name, found in _described(admin, names).items()}
+def topics_there(admin: KafkaAdminClient, names: Iterable[str]) -> dict[str, TopicThere]:
+    """Those of the topics that are there. Raises KafkaError."""
+    found = _described(admin, names)
+    return {name: TopicThere(len(topic["partitions"]), topic["topic_id"] or "") for name, topic in found.items()}
+
+
+def holds_messages(admin: KafkaAdminClient, partitions_of: Mapping[str, int]) -> bool:
+    """Whether anything was ever published to one of the topics. Raises KafkaError."""
+    partitions = [TopicPartition(name, number) for name, count in partitions_of.items() for number in range(count)]
+    ends = admin.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.LATEST))
+    return any(end.offset > 0 for end in ends.values())
 
 
 def end_of(admin: KafkaAdminClient, partition: TopicPartition) -> int:

@@ -26,14 +26,16 @@ from adapters.kafka_settings import BOOTSTRAP_MS, KafkaSettings
 from adapters.kafka_topics import (
     CREATE,
     LIVE,
+    TopicThere,
     administered,
     end_of,
+    holds_messages,
     limit_of,
     live_topics,
-    partitions_of,
     place_partition,
     positions_topic,
     short_of_replicas,
+    topics_there,
 )
 from domain.message import canonical
 from projections.published.messages import Message
@@ -47,6 +49,8 @@ TRANSACTION_SECONDS = 60
 RETRY_MS = 5
 """The sender of kafka-python sleeps for it when a transaction follows right after another."""
 BATCH_BYTES = 256 * 1024
+LOOK_MS = 10_000
+"""How old what is known of the topics may become: a topic that was made anew is noticed that soon."""
 CLOSE_SECONDS = 1.0
 REMEMBERED_KEYS = 20_000
 
@@ -70,15 +74,22 @@ class Place(NamedTuple):
     """Of the lease under which it was published."""
     partitions: Mapping[str, int]
     """Of each topic of messages: with another number of them a key would go elsewhere."""
+    topic_ids: Mapping[str, str]
+    """Of each of them, as Kafka knows it: a topic of the same name with another id lacks what was published."""
 
     def to_bytes(self) -> bytes:
-        noted = {"leader": self.leader, "epoch": self.epoch, "partitions": dict(self.partitions)}
+        noted = {
+            "leader": self.leader,
+            "epoch": self.epoch,
+            "partitions": dict(self.partitions),
+            "topic_ids": dict(self.topic_ids),
+        }
         return canonical(self.reached.to_json() | noted)
 
     @classmethod
     def from_bytes(cls, value: bytes) -> Self:
         told = json.loads(value)
-        return cls(Reached.from_json(told), told["leader"], told["epoch"], told["partitions"])
+        return cls(Reached.from_json(told), told["leader"], told["epoch"], told["partitions"], told["topic_ids"])
 
 
 class Partitions(DefaultPartitioner):  # type: ignore[misc]  # kafka-python has no types
@@ -114,7 +125,12 @@ class Publisher:
         """Where the messages of each kind go."""
         self._patience_seconds = patience_seconds
         self._positions = TopicPartition(positions_topic(house), place_partition(place_key))
+        self.repeats = False
+        """Whether nothing is noted though there are messages, so that all of them come once more."""
         self._partitions: dict[str, int] = {}
+        self._topic_ids: dict[str, str] = {}
+        self._position = 0
+        """Up to which the topics were published to."""
         self._contact = Contact()
         self._producer: KafkaProducer | None = None
 
@@ -133,12 +149,15 @@ class Publisher:
             raise self._fenced_or_away(error) from error
         place = self._last_place()
         if place is None:
+            with administered(self.kafka) as admin:
+                self.repeats = holds_messages(admin, self._partitions)
             return Reached()
         if place.epoch > self.epoch:
             raise Fenced(
                 f"{place.leader} published under a later lease ({place.epoch}, and ours is {self.epoch}); ask who leads"
             )
-        self._check_partitions(place.partitions)
+        self._position = place.reached.position
+        self._check_topics(place)
         return place.reached
 
     def publish(self, messages: Sequence[Message], reached: Reached) -> None:
@@ -149,7 +168,7 @@ class Publisher:
         """
         producer, topics = self._producer, self.topics
         assert producer is not None, "open it first"
-        place = Place(reached, self.leader, self.epoch, self._partitions)
+        place = Place(reached, self.leader, self.epoch, self._partitions, self._topic_ids)
         sent: list[FutureRecordMetadata] = []
         try:
             producer.begin_transaction()
@@ -160,7 +179,10 @@ class Publisher:
                 producer.send(self._positions.topic, place.to_bytes(), key, partition=self._positions.partition)
             )
             self._wait_for_all(sent)
+            if anew := self.made_anew():
+                raise TopicsWrong(self.kafka.where, [self._anew(anew)])
             self._commit(producer)
+            self._position = reached.position
         except KafkaError as error:
             raise self._fault(error, messages, sent) from error
 
@@ -201,19 +223,40 @@ class Publisher:
             batch_size=min(BATCH_BYTES, limit // 2),
             max_request_size=limit,
             allow_auto_create_topics=False,
+            metadata_max_age_ms=LOOK_MS,
             partitioner=Partitions(),
             metrics_enabled=False,
         )
 
-    def _check_partitions(self, noted: Mapping[str, int]) -> None:
+    def _check_topics(self, noted: Place) -> None:
+        """Raises TopicsWrong where they are not those that were published to."""
+        anew = [name for name, topic_id in self._topic_ids.items() if noted.topic_ids.get(name, topic_id) != topic_id]
         faults = [
             f"{topic} has {self._partitions[topic]} partitions, and {count} when the last message was published: "
             "a key would now go elsewhere, and break its order; publish the history to new topics"
-            for topic, count in noted.items()
-            if self._partitions.get(topic, count) != count
+            for topic, count in noted.partitions.items()
+            if topic not in anew and self._partitions.get(topic, count) != count
         ]
+        if anew:
+            faults.append(self._anew(anew))
         if faults:
             raise TopicsWrong(self.kafka.where, faults)
+
+    def made_anew(self) -> list[str]:
+        """Topics that are others by now than when this publisher was opened, as far as that is known here."""
+        assert self._producer is not None
+        now = {name: self._producer._metadata.topic_id(name) for name in self._topic_ids}
+        return [name for name, topic_id in now.items() if topic_id and str(topic_id) != self._topic_ids[name]]
+
+    def _anew(self, topics: Sequence[str]) -> str:
+        name, positions = ", ".join(topics), self._positions.topic
+        gone = f"{name} was deleted and made anew after it was published to up to position {self._position}"
+        if self.place_key != LIVE:
+            return f"{gone}: replay to a topic of another name"
+        return (
+            f"{gone}, so that this is missing in it: delete {positions}, run `{CREATE}`, and everything is published "
+            "once more, to all topics"
+        )
 
     def _last_place(self) -> Place | None:
         """The last committed record of our key.
@@ -222,7 +265,9 @@ class Publisher:
         what we look for stand behind its beginning.
         """
         with administered(self.kafka) as admin:
-            self._partitions = self._present(admin)
+            there = self._present(admin)
+            self._partitions = {name: topic.partitions for name, topic in there.items()}
+            self._topic_ids = {name: topic.topic_id for name, topic in there.items()}
             end = end_of(admin, self._positions)
         consumer = connected(
             KafkaConsumer,
@@ -245,10 +290,10 @@ class Publisher:
                 end, look = start, 8 * look
         return None
 
-    def _present(self, admin: KafkaAdminClient) -> dict[str, int]:
-        """The partitions of the topics of messages. Raises TopicsWrong where a topic is missing."""
+    def _present(self, admin: KafkaAdminClient) -> dict[str, TopicThere]:
+        """The topics of messages. Raises TopicsWrong where a topic is missing."""
         wanted = [*self.topics.values(), self._positions.topic]
-        found = partitions_of(admin, wanted)
+        found = topics_there(admin, wanted)
         missing = [name for name in wanted if name not in found]
         if missing:
             raise TopicsWrong(self.kafka.where, [_missing(*missing)])

@@ -25,7 +25,7 @@ from psycopg import sql
 
 from adapters.database import Database, DatabaseUnavailable, InitNeeded
 from adapters.kafka_faults import Fenced, KafkaAway, MessageTooLarge, TopicsWrong
-from adapters.kafka_topics import check_topics
+from adapters.kafka_topics import check_topics, positions_topic
 from adapters.lease import Lease, LeaseHeld, this_process
 from adapters.outgoing import LAST, Batch, OtherLog, Outgoing, Unpublishable
 from adapters.projectors import EventAt, event_at
@@ -214,6 +214,9 @@ class Relay:
         with publisher, Outgoing(database) as source, _listening(database) as listener:
             reached = publisher.open()
             source.check(reached)
+            if publisher.repeats:
+                because = f"no place is noted in {positions_topic(self.settings.house)}, and the topics hold messages"
+                logger.warning("publishing everything once more", because=because)
             self._begin(reached, lease)
             if once:
                 self._relay_once(publisher, source)

@@ -196,3 +196,13 @@ def _comes_to_answer(address: str) -> bool:
             return True
         time.sleep(0.1)
     return False
+
+
+def delete_topic(kafka: Kafka, topic: str) -> None:
+    """And wait until it is gone."""
+    with closing(kafka.admin()) as admin:
+        admin.delete_topics([topic])
+        deadline = time.monotonic() + ACKNOWLEDGED_SECONDS
+        while admin.describe_topics([topic])[0]["error_code"] == 0:
+            assert time.monotonic() < deadline, f"{topic} is still there"
+            time.sleep(0.05)

@@ -16,7 +16,7 @@ from projections.ledger import EntryId
 from projections.published.messages import Message
 from projections.published.reached import Reached
 from projections.published.topics import Topic
-from tests.broker import Kafka, own_broker, publish
+from tests.broker import Kafka, delete_topic, own_broker, publish
 from tests.own_server import eventually
 
 SMALL = KafkaSettings(partitions=2, replication=1, max_message_bytes=100_000)
@@ -86,6 +86,7 @@ def test_a_place_tells_who_published_and_how_many_partitions_there_were(kafka: K
         f"{house}.{topic}": 2
         for topic in ("accounts", "contracts", "deals", "ledger-entries", "partners", "payouts", "vendor-statements")
     }
+    assert place["topic_ids"].keys() == place["partitions"].keys()
 
 
 def test_headers_key_and_body_arrive_as_they_are(kafka: Kafka, house: str) -> None:
@@ -217,6 +218,72 @@ def test_topics_with_other_partitions_than_before_are_refused(kafka: Kafka, hous
         publisher.open()
 
 
+def test_a_topic_that_was_made_anew_is_not_taken_for_the_one_that_was_published_to(kafka: Kafka, house: str) -> None:
+    """Its history is gone, though the place says that it is published: nothing more goes there until it is."""
+    with _publisher(kafka, house) as publisher:
+        publisher.open()
+        publisher.publish(_messages(1), _at(1))
+    _make_anew(kafka, f"{house}.deals")
+    with _publisher(kafka, house) as successor, pytest.raises(TopicsWrong) as wrong:
+        successor.open()
+    assert f"{house}.deals was deleted and made anew after it was published to up to position 1" in str(wrong.value)
+    assert f"delete {house}.relay-positions, run `trailbook relay topics --create`" in str(wrong.value)
+    _make_anew(kafka, positions_topic(house))
+    with _publisher(kafka, house) as successor:
+        assert successor.open() == Reached()
+        successor.publish(_messages(1, 2), _at(2))
+    assert _published(kafka, house) == [1, 2]
+
+
+def test_a_topic_that_is_made_anew_meanwhile_is_noticed_before_the_next_commit(
+    kafka: Kafka, house: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapters.publisher.LOOK_MS", 100)
+    with _publisher(kafka, house) as publisher:
+        publisher.open()
+        publisher.publish(_messages(1), _at(1))
+        _make_anew(kafka, f"{house}.deals")
+        eventually(lambda: publisher.made_anew() != [], "the client has heard of it")
+        with pytest.raises(TopicsWrong, match=f"{house}.deals was deleted and made anew"):
+            publisher.publish(_messages(2), _at(2))
+    assert _published(kafka, house) == []
+
+
+def test_a_replay_whose_topic_was_made_anew_is_sent_to_another_topic(kafka: Kafka, house: str) -> None:
+    name = f"{house}.deals.replay.1"
+    given: dict[str, object] = {"transactional_id": name, "place_key": name, "topics": {"deals": name}, "epoch": 0}
+    create_topics(_settings(kafka), house, [name])
+    with _publisher(kafka, house, **given) as replay:
+        replay.open()
+        replay.publish(_messages(1), _at(1))
+    _make_anew(kafka, name)
+    with _publisher(kafka, house, **given) as replay, pytest.raises(TopicsWrong, match="replay to a topic of another"):
+        replay.open()
+
+
+def test_it_is_known_where_messages_are_but_no_place_is_noted(kafka: Kafka, house: str) -> None:
+    """Everything is then published once more, which is to be said."""
+    with _publisher(kafka, house) as publisher:
+        publisher.open()
+        assert not publisher.repeats
+        publisher.publish(_messages(1), _at(1))
+    with _publisher(kafka, house) as successor:
+        successor.open()
+        assert not successor.repeats
+    _make_anew(kafka, positions_topic(house))
+    with _publisher(kafka, house) as successor:
+        assert successor.open() == Reached()
+        assert successor.repeats
+
+
+def _make_anew(kafka: Kafka, topic: str) -> None:
+    with kafka.admin() as admin:
+        (there,) = admin.describe_topics([topic])
+        delete_topic(kafka, topic)
+        admin.create_topics([NewTopic(topic, len(there["partitions"]), 1)])
+        admin.wait_for_topics([topic])
+
+
 def test_missing_topics_are_named_with_the_command_that_makes_them(kafka: Kafka) -> None:
     house = kafka.name("bare")
     with _publisher(kafka, house) as publisher, pytest.raises(TopicsWrong) as wrong:
@@ -275,8 +342,8 @@ def test_a_topic_deleted_meanwhile_ends_in_a_sentence_and_loses_nothing(kafka: K
     with kafka.admin() as admin:
         admin.create_topics([NewTopic(f"{house}.deals", 2, 1)])
         admin.wait_for_topics([f"{house}.deals"])
-    with _publisher(kafka, house) as successor:
-        assert successor.open() == _at(1)
+    with _publisher(kafka, house) as successor, pytest.raises(TopicsWrong, match="deleted and made anew"):
+        successor.open()
 
 
 @pytest.mark.long

@@ -4,11 +4,12 @@ import signal
 import socket
 
 from adapters.database import Database
+from adapters.kafka_topics import positions_topic
 from adapters.lease import Lease
 from adapters.log import PostgresLog
 from adapters.projectors import Projectors
 from tests.adapters.test_outgoing import execute, project, record
-from tests.broker import Kafka
+from tests.broker import Kafka, delete_topic
 from tests.own_server import eventually
 from tests.projections.story import story
 from tests.system.program import Program
@@ -18,6 +19,7 @@ from tests.system.relaying import (
     message_id,
     places,
     published,
+    record_id,
     relay,
     relay_environment,
     to_publish,
@@ -130,6 +132,29 @@ def test_given_a_topic_with_other_partitions_then_nothing_is_published(database:
     assert said.code == 1
     assert "write 3 into TRAILBOOK_KAFKA_PARTITIONS" in said.err.splitlines()[-1]
     assert not places(kafka, database)
+
+
+def test_given_a_topic_made_anew_then_nothing_goes_there_before_all_of_it_does(
+    database: Database, log: PostgresLog, kafka: Kafka
+) -> None:
+    """Somebody deletes a topic, and makes it again: its history is gone. The sentence says how it comes back."""
+    with_topics(database, kafka.bootstrap_servers)
+    record(log, story().log.events[:30])
+    project(database)
+    program = Program(relay_environment(database, kafka.bootstrap_servers))
+    assert program.run("relay", "run", "--once").code == 0
+    delete_topic(kafka, f"{database.house}.partners")
+    program.fine("relay", "topics", "--create")
+    said = program.run("relay", "run", "--once")
+    assert said.code == 1
+    assert f"{database.house}.partners was deleted and made anew" in said.err.splitlines()[-1]
+    delete_topic(kafka, positions_topic(database.house))
+    program.fine("relay", "topics", "--create")
+    said = program.run("relay", "run", "--once")
+    assert said.code == 0
+    assert "publishing everything once more" in said.err
+    at = [message_id(message) for message in to_publish(database)["partners"]]
+    assert sorted(map(record_id, published(kafka, database, "partners"))) == sorted(at)
 
 
 def test_given_a_log_restored_from_an_older_copy_then_it_stops_and_says_so(
