@@ -1,10 +1,12 @@
-"""The README's month at the desk, line by line, on the house that the demo leaves behind."""
+"""The README's sessions, line by line, on the house that the demo leaves behind."""
 
 import re
 import shlex
 from pathlib import Path
 
 from adapters.database import Database
+from tests.broker import Kafka
+from tests.system.downstream import EXAMPLE, consumers
 from tests.system.program import TOP, Program
 
 PROMISED = {
@@ -23,12 +25,18 @@ PROMISED = {
     "trailbook verify": "the book is what its events say",
 }
 """A part of a command, and what it must say."""
+PROMISED_DOWNSTREAM = {
+    "relay topics --create": "are as stated",
+    "agent_balances.py --check": "balances agree with Trailbook's",
+    "relay replay": "16 messages published to",
+    "schema asyncapi": '"asyncapi": "3.0.0"',
+}
 
 
-def desk() -> list[str]:
-    """The commands of the section, each in one line, a file with what it is made of."""
-    section = (TOP / "README.md").read_text(encoding="utf-8").partition("\n## A month at the desk")[2]
-    blocks = re.findall(r"```sh\n(.*?)```", section.partition("\n## ")[0], re.DOTALL)
+def session(section: str) -> list[str]:
+    """The commands of a section, each in one line, a file with what it is made of."""
+    text = (TOP / "README.md").read_text(encoding="utf-8").partition(f"\n## {section}")[2]
+    blocks = re.findall(r"```sh\n(.*?)```", text.partition("\n## ")[0], re.DOTALL)
     return [
         command
         for block in blocks
@@ -40,7 +48,7 @@ def test_a_month_at_the_desk_works_as_the_readme_tells_it(database: Database, tm
     program = Program({"TRAILBOOK_DATABASE_URL": database.url, "TRAILBOOK_HOUSE": database.house})
     program.fine("demo")
     said: dict[str, str] = {}
-    for command in desk():
+    for command in session("A month at the desk"):
         if command.startswith("uv run trailbook "):
             arguments, _, into = command.partition(" > ")
             ended = program.fine(*(named(word, tmp_path) for word in shlex.split(arguments)[3:]))
@@ -54,6 +62,28 @@ def test_a_month_at_the_desk_works_as_the_readme_tells_it(database: Database, tm
         (told,) = (told for command, told in said.items() if f"trailbook {part}" in command or part in command)
         assert promised in told, part
     assert {file.name for file in (tmp_path / "statements").iterdir()} >= {"harbor.html", "summit.html"}
+
+
+def test_what_other_systems_read_works_as_the_readme_tells_it(database: Database, kafka: Kafka, tmp_path: Path) -> None:
+    with consumers(database.url, kafka, database.house, tmp_path) as crm:
+        program = Program({**crm.environment, "TRAILBOOK_KAFKA_REPLICATION": "1"})
+        program.fine("demo")
+        said: dict[str, str] = {}
+        for command in session("What other systems read"):
+            words = [word.replace("demo.", f"{database.house}.") for word in shlex.split(command, comments=True)]
+            if words[:3] == ["uv", "run", "trailbook"]:
+                ended = program.run(*words[3 : words.index(">") if ">" in words else None])
+                assert ended.code == 0, (command, ended)
+                said[command] = ended.told
+            elif words[:3] == ["uv", "run", "python"]:
+                assert TOP / words[3] == EXAMPLE
+                said[command] = crm.ended(*words[4:]).stdout
+            else:
+                assert words[0] in {"deploy/kafka/start.sh", "export", "deploy/secrets.sh", "docker"}, command
+
+    for part, promised in PROMISED_DOWNSTREAM.items():
+        (told,) = (told for command, told in said.items() if part in command)
+        assert promised in told, part
 
 
 def named(word: str, folder: Path) -> str:
