@@ -381,6 +381,7 @@ def latency(beside: Database, servers: str, options: Namespace) -> Iterator[Meas
             reading = stack.enter_context(_Reading.begun(house))
             writer = stack.enter_context(closing(_Writer(house.database)))
             writer.work(WARM_SECONDS)
+            reading.wait_for(writer)  # both have begun, and have caught up
             watched = psutil.Process(relay.pid)
             busy = _processor_seconds(watched)
             writer.committed.clear()
