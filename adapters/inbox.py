@@ -91,11 +91,11 @@ class Poison(Exception):
 class HistoryGone(Exception):
     """Messages that were not read are no longer in the topic. The sentence says from which position to replay."""
 
-    def __init__(self, at: TopicPartition, what: str, position: int, house: str) -> None:
-        topic = at.topic.partition(REPLAY)[0].removeprefix(f"{house}.")
+    def __init__(self, at: TopicPartition, what: str, position: int) -> None:
+        replayed = f"{at.topic.partition(REPLAY)[0]}{REPLAY}1"
         super().__init__(
             f"{at.topic} partition {at.partition} {what}; run `trailbook relay replay --from {position} --topic "
-            f"{topic}` and read the replay to its end under the same consumer's name before the live topic"
+            f"{replayed}` and read that to its end under the same consumer's name before the live topic"
         )
         self.position = position
 
@@ -420,7 +420,7 @@ class _Reading(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python
         for partition in partitions:
             if partition in faults:
                 lowest = min(rows[self._part(other)].position for other in faults if other.topic == partition.topic)
-                raise HistoryGone(partition, faults[partition], max(lowest, 1), self.inbox.house)
+                raise HistoryGone(partition, faults[partition], max(lowest, 1))
             part = self._part(partition)
             place = rows[part]
             if REPLAY in place.reading and REPLAY not in partition.topic and begins[partition]:
@@ -546,7 +546,7 @@ class _Reading(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python
         brought = self._unbroken.get(partition)
         if brought is not None and first.position > brought:
             what = f"begins at position {first.position}, and the replay ended at {brought}"
-            raise HistoryGone(partition, what, brought, self.inbox.house)
+            raise HistoryGone(partition, what, brought)
 
     # -- what cannot be applied
 

@@ -452,8 +452,8 @@ def test_what_retention_took_unread_is_never_skipped(downstream: Downstream) -> 
         downstream.inbox().run()
     assert str(gone.value) == (
         f"{downstream.topic} partition 0 begins at offset 3, messages from offset 2 on are gone unread; run `trailbook "
-        "relay replay --from 4 --topic ledger-entries` and read the replay to its end under the same consumer's name "
-        "before the live topic"
+        f"relay replay --from 4 --topic {downstream.topic}.replay.1` and read that to its end under the same "
+        "consumer's name before the live topic"
     )
     assert downstream.applied() == ["a"]
 
