@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from projections.published.reached import Reached
+
 
 class KafkaUnavailable(Exception):
     """No broker can be had where none was given. The message is one sentence: why, and what to do."""
@@ -39,6 +41,11 @@ class Fenced(Exception):
 
     Whoever meets this asks the lease who leads. If it is still himself, he goes on with a new publisher.
     """
+
+    def __init__(self, sentence: str, noted: tuple[Reached, int] | None = None) -> None:
+        super().__init__(sentence)
+        self.noted = noted
+        """How far publishing has come and under which epoch, where that is a later one than ours."""
 
 
 class MessageTooLarge(Exception):

@@ -90,6 +90,14 @@ class Lease:
             with suppress(DatabaseUnavailable):
                 self._row(_RELEASE, {"holder": self.holder, "epoch": self.epoch})
 
+    def go_beyond(self, epoch: int) -> None:
+        """Let the next taking have a later epoch than this one, which was noted under a lease that the row forgot.
+
+        Nothing where another has taken it since, who has the later epoch. Raises DatabaseUnavailable.
+        """
+        if self._row(_GO_BEYOND, {"holder": self.holder, "epoch": self.epoch, "noted": epoch}) is not None:
+            self.epoch = epoch
+
     def close(self) -> None:
         self.release()
         if self._connection is not None:
@@ -138,6 +146,11 @@ RETURNING epoch
 _RENEW: LiteralString = """
 UPDATE {lease} SET expires_at = clock_timestamp() + make_interval(secs => %(seconds)s)
 WHERE holder = %(holder)s AND epoch = %(epoch)s
+RETURNING epoch
+"""
+# a database that was restored has the lease of its time
+_GO_BEYOND: LiteralString = """
+UPDATE {lease} SET epoch = %(noted)s WHERE holder = %(holder)s AND epoch = %(epoch)s AND epoch < %(noted)s
 RETURNING epoch
 """
 _RELEASE: LiteralString = """

@@ -126,13 +126,12 @@ class Outgoing:
         if row is None:
             raise OtherLog(
                 f"{where} ends at position {head}, and {reached.position} was published already: it is an older copy; "
-                "restore the newer one, or publish this one as a house of another name"
+                f"{_RESTORE}"
             )
         if row[0] != reached.recorded_at:
             raise OtherLog(
                 f"{where} has another event at position {reached.position} than was published: recorded at "
-                f"{row[0].isoformat()}, not at {reached.recorded_at.isoformat()}; "
-                "restore the right one, or publish this one as a house of another name"
+                f"{row[0].isoformat()}, not at {reached.recorded_at.isoformat()}; {_RESTORE}"
             )
 
     def ends(self, reached: Reached) -> Ends:
@@ -286,6 +285,10 @@ def _reason(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
+_RESTORE = (
+    "restore the one that was published; if it is lost, delete all topics of the house, make them anew, and let "
+    "consumers begin anew"
+)
 _EARLIEST = date.min
 
 # Sizes are known without fetching what is stored apart; the first event comes however large it is.

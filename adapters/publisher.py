@@ -154,7 +154,9 @@ class Publisher:
             return Reached()
         if place.epoch > self.epoch:
             raise Fenced(
-                f"{place.leader} published under a later lease ({place.epoch}, and ours is {self.epoch}); ask who leads"
+                f"{place.leader} published under a later lease, {place.epoch}, and ours is {self.epoch}; see whether "
+                f"the database of {self.house} is the one that it used",
+                (place.reached, place.epoch),
             )
         self._position = place.reached.position
         self._check_topics(place)

@@ -140,6 +140,11 @@ class Relay:
                 time.sleep(POLL_SECONDS / 10)
         try:
             self._lead(once=True)
+        except Fenced as fault:
+            self._ask_who_leads(fault)
+            if fault.noted is None or not self._elected():
+                raise
+            self._lead(once=True)
         except MessageTooLarge as fault:
             self._stop_at(fault)
             self._lead(once=True)  # what comes before it
@@ -212,8 +217,7 @@ class Relay:
             epoch=lease.epoch,
         )
         with publisher, Outgoing(database) as source, _listening(database) as listener:
-            reached = publisher.open()
-            source.check(reached)
+            reached = self._opened(publisher, source)
             if publisher.repeats:
                 because = f"no place is noted in {positions_topic(self.settings.house)}, and the topics hold messages"
                 logger.warning("publishing everything once more", because=because)
@@ -222,6 +226,20 @@ class Relay:
                 self._relay_once(publisher, source)
             else:
                 self._relay(lease, publisher, source, listener)
+
+    def _opened(self, publisher: Publisher, source: Outgoing) -> Reached:
+        """Where publishing goes on. Raises OtherLog, also where it is the lease by which that shows first."""
+        assert self._lease is not None
+        try:
+            reached = publisher.open()
+        except Fenced as fault:
+            if fault.noted is not None:
+                noted, epoch = fault.noted
+                source.check(noted)
+                self._lease.go_beyond(epoch)
+            raise
+        source.check(reached)
+        return reached
 
     def _begin(self, reached: Reached, lease: Lease) -> None:
         self.reached = self._noted = reached

@@ -174,6 +174,27 @@ def test_given_a_log_restored_from_an_older_copy_then_it_stops_and_says_so(
         assert run.end() < ENDS_WITHIN_SECONDS
 
 
+def test_given_a_database_restored_with_an_older_lease_then_the_log_is_what_counts(
+    database: Database, log: PostgresLog, kafka: Kafka
+) -> None:
+    """It forgot under which lease was published, so that its own looks like that of one who was overtaken."""
+    with_topics(database, kafka.bootstrap_servers)
+    record(log, story().log.events[:30])
+    program = Program(relay_environment(database, kafka.bootstrap_servers))
+    execute(database, "UPDATE {house}.relay_lease SET epoch = 40")
+    assert program.run("relay", "run", "--once").code == 0
+    record(log, story().log.events[30:32])
+    execute(database, "UPDATE {house}.relay_lease SET epoch = 1")
+    assert program.run("relay", "run", "--once").code == 0
+    assert [(place.position, place.epoch) for place in places(kafka, database)] == [(30, 41), (32, 42)]
+    execute(database, "DELETE FROM {house}.house_events WHERE notification_id > 20")
+    execute(database, "UPDATE {house}.log_head SET position = 20")
+    execute(database, "UPDATE {house}.relay_lease SET epoch = 1")
+    said = program.run("relay", "run", "--once")
+    assert said.code == 1
+    assert "ends at position 20, and 32 was published already" in said.err.splitlines()[-1]
+
+
 def test_given_an_event_that_no_release_knows_then_what_comes_before_it_is_published_and_it_is_named(
     database: Database, log: PostgresLog, kafka: Kafka
 ) -> None:
