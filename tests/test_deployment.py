@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -20,6 +21,8 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from adapters.database import ROLES
+from adapters.metrics import ABOUT_BOOK, ABOUT_PROCESS
+from adapters.relay_metrics import ABOUT_RELAY
 from adapters.settings import Settings
 from services.cli import app
 from tests.deployment import COMPOSE, DEPLOY, SERVICES, TOP, environment, granted, ours
@@ -101,15 +104,20 @@ def test_what_is_waited_for_can_be_waited_for(name: str) -> None:
         assert how == {"condition": expected}
 
 
-@pytest.mark.parametrize("name", ours())
-def test_what_is_run_is_a_command_of_the_program(name: str) -> None:
+def must_be_a_command(words: Iterable[str]) -> None:
+    """Of the program, with options that it has."""
     command = typer.main.get_command(app)
-    for word in SERVICES[name].get("command", []):
+    for word in words:
         if word.startswith("-"):
             options = {text for parameter in command.params for text in parameter.opts}
-            assert word.partition("=")[0] in options
+            assert word.partition("=")[0] in options, word
         elif hasattr(command, "commands"):
             command = command.commands[word]
+
+
+@pytest.mark.parametrize("name", ours())
+def test_what_is_run_is_a_command_of_the_program(name: str) -> None:
+    must_be_a_command(SERVICES[name].get("command", []))
 
 
 def test_what_goes_on_is_asked_where_it_answers() -> None:
@@ -252,6 +260,36 @@ def test_nothing_is_open_to_other_machines_and_the_database_to_nothing_outside()
     assert all(port.startswith("127.0.0.1:") for port in ports)
     assert COMPOSE["networks"]["database"] == {"internal": True}
     assert SERVICES["postgres"]["networks"] == ["database"]
+
+
+# -- the runbook
+
+RUNBOOK = (DEPLOY / "runbook.md").read_text(encoding="utf-8")
+
+
+def test_the_runbook_names_services_commands_and_metrics_that_there_are() -> None:
+    commands = re.findall(r"docker compose ([^`\n]+)", RUNBOOK)
+    runs = [shlex.split(command) for command in commands if command.startswith("run ")]
+    assert len(runs) > 5
+    for _, _, _, service, *words in runs:
+        assert service in SERVICES
+        must_be_a_command(words)
+    for command in commands:
+        verb, *words = shlex.split(command)
+        named = {word for word in words if word in SERVICES}
+        if verb in ("exec", "restart", "stop"):
+            assert named, command
+    known = {*ABOUT_PROCESS, *ABOUT_BOOK, *ABOUT_RELAY}
+    objects = {"trailbook_watch", "trailbook_postgres"}  # a network, and the beginning of a volume's name
+    assert set(re.findall(r"trailbook_\w+", RUNBOOK)) - objects <= known
+
+
+def test_the_runbook_leads_where_it_says() -> None:
+    def anchor(title: str) -> str:
+        return re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")
+
+    anchors = {anchor(title) for title in re.findall(r"^## (.+)$", RUNBOOK, re.MULTILINE)}
+    assert set(re.findall(r"\]\(#([^)]+)\)", RUNBOOK)) <= anchors
 
 
 # -- the image
