@@ -26,6 +26,7 @@ from adapters.kafka_settings import BOOTSTRAP_MS, KafkaSettings
 from adapters.kafka_topics import (
     CREATE,
     LIVE,
+    SHORT_MS,
     TopicThere,
     administered,
     end_of,
@@ -174,13 +175,15 @@ class Publisher:
         sent: list[FutureRecordMetadata] = []
         try:
             producer.begin_transaction()
+            # the broker is told all partitions of a transaction at once, and this one is written to at its end
+            producer._transaction_manager.maybe_add_partition_to_transaction(self._positions)
             for topic, key, headers, value in messages:
-                sent.append(producer.send(topics[topic], value, key, list(headers)))
-            key = self.place_key.encode()
-            sent.append(
-                producer.send(self._positions.topic, place.to_bytes(), key, partition=self._positions.partition)
-            )
+                sent.append(self._send(producer, topics[topic], value, key, list(headers)))
             self._wait_for_all(sent)
+            # Only now: a commit that was sent twice may arrive a second time amid the next transaction, and the broker
+            # takes it for that one's. What it then commits must hold no place before its messages.
+            key, partition = self.place_key.encode(), self._positions.partition
+            self._wait_for_all([self._send(producer, self._positions.topic, place.to_bytes(), key, None, partition)])
             if anew := self.made_anew():
                 raise TopicsWrong(self.kafka.where, [self._anew(anew)])
             self._commit(producer)
@@ -266,7 +269,8 @@ class Publisher:
         The end is that of all records, and not only of the decided ones: another key's transaction may be open, and
         what we look for stand behind its beginning.
         """
-        with administered(self.kafka) as admin:
+        patience_ms = int(1_000 * self._patience_seconds)
+        with administered(self.kafka, request_timeout_ms=patience_ms) as admin:
             there = self._present(admin)
             self._partitions = {name: topic.partitions for name, topic in there.items()}
             self._topic_ids = {name: topic.topic_id for name, topic in there.items()}
@@ -275,6 +279,7 @@ class Publisher:
             KafkaConsumer,
             self.kafka,
             group_id=None,
+            request_timeout_ms=patience_ms,
             enable_auto_commit=False,
             isolation_level="read_committed",
             auto_offset_reset="earliest",
@@ -319,6 +324,12 @@ class Publisher:
 
     # -- publishing
 
+    def _send(self, producer: KafkaProducer, topic: str, *message: Any) -> FutureRecordMetadata:
+        try:
+            return producer.send(topic, *message)
+        except kafka_errors.KafkaTimeoutError as error:
+            raise self._no_partitions(topic) from error
+
     def _wait_for_all(self, sent: Sequence[FutureRecordMetadata]) -> None:
         """Wait until all are acknowledged. Raises the error of the first that failed, or KafkaAway."""
         for message in sent:
@@ -358,9 +369,6 @@ class Publisher:
             return self._too_large(
                 [messages[number] for number in failed if number < len(messages)] or [messages[len(sent)]]
             )
-        if isinstance(error, kafka_errors.KafkaTimeoutError) and len(sent) <= len(messages):
-            topic = self.topics[messages[len(sent)].topic] if len(sent) < len(messages) else self._positions.topic
-            return self._no_partitions(topic)
         return self._fenced_or_away(*causes)
 
     def _fenced_or_away(self, *causes: Exception) -> Exception:
@@ -383,7 +391,10 @@ class Publisher:
         """The client has asked in vain where the topic is."""
         if self._contact.failure is not None:
             return away(self.kafka, self._contact.failure)
-        return TopicsWrong(self.kafka.where, [_missing(topic)])
+        with administered(self.kafka, bootstrap_timeout_ms=SHORT_MS, request_timeout_ms=SHORT_MS) as admin:
+            if not topics_there(admin, [topic]):
+                return TopicsWrong(self.kafka.where, [_missing(topic)])
+        return self._silence()
 
 
 def _missing(*topics: str) -> str:

@@ -1,8 +1,9 @@
-"""A proxy in front of a broker that cuts connections at a chosen request, or lets nothing through for a while."""
+"""A proxy in front of a broker that cuts connections at a chosen request, hushes them, or delivers a request late."""
 
 import socket
 import struct
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Literal
@@ -12,8 +13,12 @@ from tests.broker import own_broker
 
 Moment = Literal["before it arrives", "before the answer"]
 
-PRODUCE, FIND_COORDINATOR, INIT_PRODUCER_ID, ADD_PARTITIONS, END_TRANSACTION = 0, 10, 22, 24, 26
+PRODUCE, FETCH, LIST_OFFSETS, METADATA = 0, 1, 2, 3
+FIND_COORDINATOR, VERSIONS, INIT_PRODUCER_ID, ADD_PARTITIONS, END_TRANSACTION = 10, 18, 22, 24, 26
 """Kinds of requests, as Kafka's protocol numbers them."""
+
+WORKED_ON_SECONDS = 0.3
+"""What a broker has time for that has got a request."""
 
 
 class Wire:
@@ -22,6 +27,10 @@ class Wire:
     def __init__(self, port: int, broker_port: int) -> None:
         self.port, self._broker_port = port, broker_port
         self._kind, self._moment, self._cuts_left = -1, "", 0
+        self._hushed_by = -1
+        self._kept_kind, self._late, self._deliver_after = -1, b"", b""
+        self._open: list[socket.socket] = []
+        self._hushed: set[socket.socket] = set()
         self._listener = socket.create_server(("127.0.0.1", port))
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -37,8 +46,31 @@ class Wire:
         """Cut the next connections on which a client sends such a request."""
         self._kind, self._moment, self._cuts_left = kind, moment, times
 
+    def hush(self, kind: int) -> None:
+        """When a client next sends such a request, no connection that there is then lets anything through any more.
+
+        None ends either: as when a machine is gone without a word. New ones are as ever.
+        """
+        self._hushed_by = kind
+
+    @property
+    def is_hushed(self) -> bool:
+        return bool(self._hushed)
+
+    def deliver_late(self, kind: int, after: bytes) -> None:
+        """The next such request gets lost with its connection, and arrives once the broker has got a later Produce
+        request that holds ``after``.
+        """
+        self._kept_kind, self._late, self._deliver_after = kind, b"", after
+
+    @property
+    def was_delivered_late(self) -> bool:
+        return not self._deliver_after
+
     def close(self) -> None:
         self._listener.close()
+        for one in self._open:
+            one.close()
 
     def _accept(self) -> None:
         with suppress(OSError):
@@ -49,6 +81,7 @@ class Wire:
                 except OSError:
                     client.close()
                     continue
+                self._open += [client, broker]
                 threading.Thread(target=self._forward, args=(client, broker), daemon=True).start()
                 threading.Thread(target=self._answer, args=(broker, client), daemon=True).start()
 
@@ -57,7 +90,19 @@ class Wire:
             while True:
                 size = _exactly(client, 4)
                 request = _exactly(client, *struct.unpack(">i", size))
-                cut = self._cuts_left > 0 and struct.unpack(">h", request[:2])[0] == self._kind
+                (kind,) = struct.unpack(">h", request[:2])
+                if kind == self._hushed_by:
+                    self._hushed_by, self._hushed = -1, set(self._open)
+                if client in self._hushed:
+                    continue
+                if kind == self._kept_kind:
+                    self._kept_kind, self._late = -1, size + request
+                    client.shutdown(socket.SHUT_RDWR)
+                    break
+                if self._late and kind == PRODUCE and self._deliver_after in request:
+                    self._deliver(broker, size + request)
+                    continue
+                cut = self._cuts_left > 0 and kind == self._kind
                 if cut:
                     self._cuts_left -= 1
                     # the client is deaf from here on: no answer can slip through
@@ -69,11 +114,21 @@ class Wire:
         with suppress(OSError):
             broker.shutdown(socket.SHUT_WR)
 
+    def _deliver(self, broker: socket.socket, before: bytes) -> None:
+        """Over a connection of its own, once the other request was worked on."""
+        late, self._late, self._deliver_after = self._late, b"", b""
+        broker.sendall(before)
+        time.sleep(WORKED_ON_SECONDS)
+        with socket.create_connection(("127.0.0.1", self._broker_port)) as own:
+            own.sendall(late)
+            _exactly(own, *struct.unpack(">i", _exactly(own, 4)))
+
     def _answer(self, broker: socket.socket, client: socket.socket) -> None:
         with suppress(OSError):
             while data := broker.recv(65536):
                 with suppress(OSError):
-                    client.sendall(data)
+                    if broker not in self._hushed:
+                        client.sendall(data)
         with suppress(OSError):
             client.shutdown(socket.SHUT_RDWR)
         client.close()
