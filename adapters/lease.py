@@ -25,7 +25,7 @@ IDLE_SECONDS = 120.0
 
 
 class LeaseHeld(Exception):
-    """Another process has the lease and keeps it, so that there is nothing to do here. One sentence."""
+    """The lease is another's, so that there is nothing to do here. One sentence."""
 
 
 class Held(NamedTuple):

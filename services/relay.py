@@ -14,7 +14,7 @@ import gc
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import FrameType
@@ -72,15 +72,14 @@ def relay_until_stopped(settings: Settings, *, batch: int, once: bool, lease_sec
     gc.freeze()
     gc.set_threshold(FEWEST_OBJECTS_TO_SEARCH)
     try:
-        if once:
-            relay.once()
-        else:
-            with watched_relay(settings, relay.pulse, relay.shown, relay.publishing):
-                relay.always()
+        with closing(relay):  # within: what is left of the last transaction's time may end while it closes
+            if once:
+                relay.once()
+            else:
+                with watched_relay(settings, relay.pulse, relay.shown, relay.publishing):
+                    relay.always()
     except Stopped:
         logger.info("stopped", **relay.place)
-    finally:
-        relay.close()
 
 
 @dataclass
@@ -112,10 +111,10 @@ class Relay:
         while True:
             self.pulse.beat()
             try:
-                if self._elected():
-                    self._lead()
-                else:
+                if not self._elected() or self._stands_at_other_log():
                     time.sleep(POLL_SECONDS)
+                else:
+                    self._lead()
             except InitNeeded:
                 raise
             except (DatabaseUnavailable, KafkaAway) as fault:
@@ -178,7 +177,7 @@ class Relay:
         if self._lease.kept() or self._lease.take() is not None:
             return True
         held = self._lease.held()
-        self.reached = None
+        self.reached = self.poison = self.poison_position = None
         if self.state != "standing by" or held.holder != self._follows:
             logger.info("standing by", holder=held.holder, epoch=held.epoch)
         self.state, self._follows = "standing by", held.holder
@@ -223,7 +222,7 @@ class Relay:
                 logger.warning("publishing everything once more", because=because)
             self._begin(reached, lease)
             if once:
-                self._relay_once(publisher, source)
+                self._relay_once(lease, publisher, source)
             else:
                 self._relay(lease, publisher, source, listener)
 
@@ -265,10 +264,12 @@ class Relay:
                 for _ in listener.notifies(timeout=POLL_SECONDS, stop_after=1):
                     pass
 
-    def _relay_once(self, publisher: Publisher, source: Outgoing) -> None:
+    def _relay_once(self, lease: Lease, publisher: Publisher, source: Outgoing) -> None:
         ends = source.ends(self._reached)
         wanted = min(ends.position, ends.ledger_position)
         while self._reached.position < ends.position or self._reached.ledger_position < wanted:
+            if not lease.kept():
+                raise LeaseHeld("the lease ran out while this was publishing; run it again for what is left")
             if not self._round(publisher, source):
                 break
         if self.reached != self._noted:
@@ -326,14 +327,20 @@ class Relay:
         """What comes before it is published; nothing is skipped."""
         if isinstance(fault, Unpublishable):
             self.poison_position = fault.position
-        if str(fault) != str(self.poison):
+        news = str(fault) != str(self.poison) or bool(self.pulse.waits_for)
+        self._tell_going_on()
+        if news:
             event = of_event(self._event_at(self.poison_position))
             logger.error("relay stopped", at=self.poison_position, **event, because=without_values(str(fault)))
         self.poison, self._poison_since, self.state = fault, time.monotonic(), "stopped"
-        if isinstance(fault, OtherLog):
-            while time.monotonic() - self._poison_since < POISON_SECONDS and self._elected():
-                self.pulse.beat()
-                time.sleep(POLL_SECONDS)
+
+    def _stands_at_other_log(self) -> bool:
+        """Whether it is left alone until it is tried again: nothing of it may be published."""
+        return isinstance(self.poison, OtherLog) and self._waits_at_poison
+
+    @property
+    def _waits_at_poison(self) -> bool:
+        return time.monotonic() - self._poison_since < POISON_SECONDS
 
     def _event_at(self, position: int | None) -> EventAt | None:
         """None also where the database does not say: what stops the relay is told anyhow."""
@@ -346,8 +353,7 @@ class Relay:
 
     def _limit(self) -> int:
         """Of what is too large it is known only when it was sent: until that is tried again, it is left at that."""
-        waits = time.monotonic() - self._poison_since < POISON_SECONDS
-        if isinstance(self.poison, MessageTooLarge) and self.poison_position is not None and waits:
+        if isinstance(self.poison, MessageTooLarge) and self.poison_position is not None and self._waits_at_poison:
             return self.poison_position - 1
         return LAST
 
@@ -366,6 +372,7 @@ class Relay:
         if waits_for != self.pulse.waits_for:
             logger.warning("waiting", waits_for=waits_for, **self.place, because=without_values(str(fault)))
         self.pulse.waits_for, self.state = waits_for, "waiting"
+        self._poison_since = float("-inf")  # what comes back may be another database
         if isinstance(fault, KafkaAway) and time.monotonic() - self._waits_since > LET_GO_SECONDS and self._lease:
             self._lease.release()
         self.pulse.beat()

@@ -2,20 +2,29 @@
 
 import signal
 import socket
+from contextlib import closing
+from dataclasses import replace
+
+import pytest
 
 from adapters.database import Database
 from adapters.kafka_topics import positions_topic
-from adapters.lease import Lease
+from adapters.lease import Lease, LeaseHeld
 from adapters.log import PostgresLog
+from adapters.outgoing import Batch
 from adapters.projectors import Projectors
+from adapters.publisher import Publisher
+from services.relay import Relay
 from tests.adapters.test_outgoing import execute, project, record
 from tests.broker import Kafka, delete_topic
-from tests.own_server import eventually
+from tests.own_server import eventually, own_server
 from tests.projections.story import story
+from tests.system.books import settings_of
 from tests.system.program import Program
 from tests.system.relaying import (
     caught_up,
     check_published,
+    kafka_settings,
     message_id,
     places,
     published,
@@ -91,6 +100,30 @@ def test_given_one_that_publishes_then_there_is_nothing_to_do_once(database: Dat
         assert said.err.splitlines()[-1].endswith("publishes already, and goes on; there is nothing to do once")
         run.kill()
         assert program.run("relay", "run", "--once").code == 0, "it waits until the lease of a killed one has run out"
+
+
+def test_given_a_lease_that_another_takes_meanwhile_then_once_publishes_no_further(
+    database: Database, log: PostgresLog, kafka: Kafka, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It did not ask for its lease, so that nobody renewed it after two minutes of a long history."""
+    with_topics(database, kafka.bootstrap_servers)
+    record(log, story().log.events[:30])
+    settings = replace(settings_of(database), kafka=kafka_settings(kafka.bootstrap_servers))
+    publish = Relay._publish
+
+    def lose_the_lease(relay: Relay, publisher: Publisher, batch: Batch) -> None:
+        publish(relay, publisher, batch)
+        execute(
+            database,
+            "UPDATE {house}.relay_lease SET epoch = epoch + 1, holder = 'successor', "
+            "expires_at = clock_timestamp() + interval '1 minute'",
+        )
+        eventually(lambda: not relay.shown().leading, "it knows")
+
+    monkeypatch.setattr(Relay, "_publish", lose_the_lease)
+    with closing(Relay(settings, batch=10, lease_seconds=1.0)) as relay, pytest.raises(LeaseHeld):
+        relay.once()
+    assert [place.position for place in places(kafka, database)] == [10]
 
 
 # -- what keeps it from publishing
@@ -172,6 +205,27 @@ def test_given_a_log_restored_from_an_older_copy_then_it_stops_and_says_so(
     with relay(database, kafka.bootstrap_servers) as run:
         wait_until_told(run, "relay stopped")
         assert run.end() < ENDS_WITHIN_SECONDS
+
+
+def test_given_another_log_when_its_server_is_restarted_then_the_relay_waits_for_it_and_looks_again(
+    kafka: Kafka,
+) -> None:
+    """Whoever restores the right one has to stop the server; it used to end the relay."""
+    with own_server() as server:
+        database = Database(server.url, kafka.name("house").replace("-", "_")[:30])
+        database.init()
+        with_topics(database, kafka.bootstrap_servers)
+        onboard(database, "alder")
+        assert Program(relay_environment(database, kafka.bootstrap_servers)).run("relay", "run", "--once").code == 0
+        execute(database, "UPDATE {house}.house_events SET recorded_at = recorded_at + interval '1 s'")
+        with relay(database, kafka.bootstrap_servers) as run:
+            wait_until_told(run, "relay stopped")
+            server.stop()
+            wait_until_told(run, "waiting")
+            server.start()
+            wait_until_told(run, "going on")
+            wait_until_told(run, "relay stopped", times=2)
+            assert run.end() < ENDS_WITHIN_SECONDS
 
 
 def test_given_a_database_restored_with_an_older_lease_then_the_log_is_what_counts(
