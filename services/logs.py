@@ -22,8 +22,8 @@ from domain.message import Issued
 PRINTED_NUMBERS = re.compile(r"(^|[^a-z])suspense:")
 """Streams whose ids hold a number as a vendor prints it, which may be a telephone number."""
 
-DETAIL = re.compile(r"\s*\bDETAIL:.*")
-"""PostgreSQL shows the whole row there."""
+DETAIL = re.compile(r"\s*\bDETAIL:.*?(?=\n\n(?:During handling|The above exception)|\Z)", re.DOTALL)
+"""PostgreSQL shows the whole row there, in which a text may have several lines; a traceback may go on after it."""
 INPUT_VALUE = re.compile(r",? ?input_value=.*?(?=, input_type=)", re.DOTALL)
 """And pydantic the value."""
 
