@@ -8,7 +8,7 @@ its start-up options and never of a later ``SET``, which would leak to the next 
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 import psycopg
@@ -67,7 +67,7 @@ def checked_house(name: str) -> str:
 class Database:
     """One house on one PostgreSQL server."""
 
-    url: str
+    url: str = field(repr=False)
     """A libpq URL or conninfo; its user owns the log, and acts as the roles of the house."""
     house: str
 

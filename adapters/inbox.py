@@ -115,7 +115,7 @@ class Inbox:
     Raises ValueError for arguments that cannot be meant; ``run`` and ``catch_up`` raise TopicsWrong and HistoryGone.
     """
 
-    database_url: str
+    database_url: str = field(repr=False)
     _: KW_ONLY
     kafka: KafkaSettings
     handlers: Mapping[str, Handler]

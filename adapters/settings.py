@@ -26,7 +26,7 @@ HIGHEST_PORT = 65_535
 class Settings:
     """The settings of one process; every field has a default that works on an empty machine."""
 
-    database_url: str | None
+    database_url: str | None = field(repr=False)
     """A libpq URL or conninfo of a PostgreSQL server, or None for the server that comes with Trailbook."""
     house: str
     """The house's name: it prefixes schemas, roles and topics."""
@@ -118,7 +118,7 @@ def _data_dir(value: str) -> Path:
 
 
 def _port(value: str) -> int | None:
-    if value and not (value.isascii() and value.isdigit() and int(value[:6]) <= HIGHEST_PORT):
+    if value and not (value.isascii() and value.isdigit() and len(value) < 6 and int(value) <= HIGHEST_PORT):
         raise SettingsWrong(
             f"TRAILBOOK_HTTP_PORT {clipped(value)} is not a port; write 1 to {HIGHEST_PORT}, or 0 for any free one"
         )
