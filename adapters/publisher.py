@@ -88,9 +88,15 @@ class Place(NamedTuple):
         return canonical(self.reached.to_json() | noted)
 
     @classmethod
-    def from_bytes(cls, value: bytes) -> Self:
-        told = json.loads(value)
-        return cls(Reached.from_json(told), told["leader"], told["epoch"], told["partitions"], told["topic_ids"])
+    def from_bytes(cls, value: bytes | None) -> Self | None:
+        """None for what no publisher has noted: whoever may write to the topic can write anything there."""
+        try:
+            told = json.loads(value or b"")
+            place = cls(Reached.from_json(told), told["leader"], told["epoch"], told["partitions"], told["topic_ids"])
+            meant = place.epoch >= 0 and place.reached.position >= 0 and place.reached.ledger_position >= 0
+            return place if meant and place.to_bytes() == value else None
+        except (ValueError, TypeError, KeyError, AttributeError):
+            return None
 
 
 class Partitions(DefaultPartitioner):  # type: ignore[misc]  # kafka-python has no types
@@ -128,6 +134,8 @@ class Publisher:
         self._positions = TopicPartition(positions_topic(house), place_partition(place_key))
         self.repeats = False
         """Whether nothing is noted though there are messages, so that all of them come once more."""
+        self.foreign: list[int] = []
+        """Offsets after the last place of records under our key that are no place."""
         self._partitions: dict[str, int] = {}
         self._topic_ids: dict[str, str] = {}
         self._position = 0
@@ -291,9 +299,11 @@ class Publisher:
             look = FIRST_LOOK
             while end > first:
                 start = max(first, end - look)
-                values = self._values(consumer, start, end)
-                if values:
-                    return Place.from_bytes(values[-1])
+                for offset, value in reversed(self._values(consumer, start, end)):
+                    place = Place.from_bytes(value)
+                    if place is not None:
+                        return place
+                    self.foreign.append(offset)
                 end, look = start, 8 * look
         return None
 
@@ -307,14 +317,14 @@ class Publisher:
         del found[self._positions.topic]
         return found
 
-    def _values(self, consumer: KafkaConsumer, start: int, end: int) -> list[bytes]:
-        """What was committed under our key from one offset up to another."""
+    def _values(self, consumer: KafkaConsumer, start: int, end: int) -> list[tuple[int, bytes | None]]:
+        """What was committed under our key from one offset up to another, and where."""
         key, values = self.place_key.encode(), []
         consumer.seek(self._positions, start)
         waits_until = time.monotonic() + TRANSACTION_SECONDS + self._patience_seconds
         while consumer.position(self._positions) < end:
             for records in consumer.poll(timeout_ms=200).values():
-                values += [record.value for record in records if record.key == key and record.offset < end]
+                values += [(one.offset, one.value) for one in records if one.key == key and one.offset < end]
             if time.monotonic() > waits_until:
                 raise KafkaAway(
                     f"{self.kafka.where} does not give the end of {self._positions.topic}; see whether a transaction "

@@ -217,10 +217,8 @@ class Relay:
         )
         with publisher, Outgoing(database) as source, _listening(database) as listener:
             reached = self._opened(publisher, source)
-            if publisher.repeats:
-                because = f"no place is noted in {positions_topic(self.settings.house)}, and the topics hold messages"
-                logger.warning("publishing everything once more", because=because)
             self._begin(reached, lease)
+            self._tell_what_was_found(publisher)
             if once:
                 self._relay_once(lease, publisher, source)
             else:
@@ -239,6 +237,16 @@ class Relay:
             raise
         source.check(reached)
         return reached
+
+    def _tell_what_was_found(self, publisher: Publisher) -> None:
+        topic = positions_topic(self.settings.house)
+        if publisher.foreign:
+            because = f"{topic} has records that no relay wrote; see who may write there"
+            logger.warning("passed over", partition=0, offsets=publisher.foreign, because=because)
+            self._noted = None  # once compacted, the topic would keep only the last record under our key
+        if publisher.repeats:
+            because = f"no place is noted in {topic}, and the topics hold messages"
+            logger.warning("publishing everything once more", because=because)
 
     def _begin(self, reached: Reached, lease: Lease) -> None:
         self.reached = self._noted = reached

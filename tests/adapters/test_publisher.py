@@ -249,6 +249,35 @@ def test_a_topic_that_is_made_anew_meanwhile_is_noticed_before_the_next_commit(
     assert _published(kafka, house) == []
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        b"",
+        b"rubbish",
+        b"\xff\xfe",
+        b"{}",
+        b"[]",
+        b"7",
+        b'{"entry":[1],"epoch":1,"leader":"x","ledger_position":0,"partitions":{},"position":9,"recorded_at":null}',
+        b'{"entry":null,"epoch":"x","leader":"x","ledger_position":0,"partitions":[],"position":"9","recorded_at":7}',
+        b'{"entry":null,"epoch":1,"leader":"x","ledger_position":0,"partitions":{},"position":-9,"recorded_at":null,'
+        b'"topic_ids":{}}',
+    ],
+)
+def test_what_somebody_else_writes_among_the_places_is_passed_over(
+    kafka: Kafka, house: str, value: bytes | None
+) -> None:
+    with _publisher(kafka, house) as publisher:
+        publisher.open()
+        publisher.publish(_messages(1), _at(1))
+    with kafka.producer() as foreign:
+        at = foreign.send(positions_topic(house), value, key=b"relay", partition=0).get(timeout=10).offset
+    with _publisher(kafka, house) as successor:
+        assert successor.open() == _at(1)
+        assert successor.foreign == [at]
+
+
 def test_a_replay_whose_topic_was_made_anew_is_sent_to_another_topic(kafka: Kafka, house: str) -> None:
     name = f"{house}.deals.replay.1"
     given: dict[str, object] = {"transactional_id": name, "place_key": name, "topics": {"deals": name}, "epoch": 0}

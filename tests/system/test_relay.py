@@ -190,6 +190,23 @@ def test_given_a_topic_made_anew_then_nothing_goes_there_before_all_of_it_does(
     assert sorted(map(record_id, published(kafka, database, "partners"))) == sorted(at)
 
 
+def test_given_rubbish_among_the_places_then_it_is_passed_over_and_told(
+    database: Database, log: PostgresLog, kafka: Kafka
+) -> None:
+    with_topics(database, kafka.bootstrap_servers)
+    record(log, story().log.events[:30])
+    program = Program(relay_environment(database, kafka.bootstrap_servers))
+    assert program.run("relay", "run", "--once").code == 0
+    with kafka.producer() as foreign:
+        foreign.send(positions_topic(database.house), b"rubbish", key=b"relay", partition=0).get(timeout=10)
+    said = program.run("relay", "run", "--once")
+    assert said.code == 0
+    assert "has records that no relay wrote" in said.err
+    check_published(kafka, database)
+    said = program.run("relay", "run", "--once")
+    assert "passed over" not in said.err, "a place was noted after it"
+
+
 def test_given_a_log_restored_from_an_older_copy_then_it_stops_and_says_so(
     database: Database, log: PostgresLog, kafka: Kafka
 ) -> None:
