@@ -168,6 +168,7 @@ _CERTIFICATES = (
 )
 
 _SIGNS = (
+    ("'idna' codec", "it is no host's name; correct it"),
     ("DNS Resolution failure", "the name is not known here; correct it, or the network"),
     ("ECONNREFUSED", "nothing listens there; start the broker, or correct the address"),
     ("ETIMEDOUT", "no answer comes from there; start the broker, or correct the address"),
@@ -175,6 +176,7 @@ _SIGNS = (
     ("Unable to bootstrap", "no answer comes from there; start the broker, or correct the address"),
     ("WRONG_VERSION_NUMBER", _OTHERWISE),
     ("Invalid frame length", _OTHERWISE),
+    ("Unable to decode response", _OTHERWISE),
     ("IllegalSaslState", _OTHERWISE),
     ("UNEXPECTED_EOF", f"it ends every connection; it is about to end, or {_OTHERWISE}"),
     ("Connection reset", f"it ends every connection; it is about to end, or {_OTHERWISE}"),

@@ -9,11 +9,12 @@ import re
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from adapters.faults import SettingsWrong, clipped
-from adapters.secret_file import secret_in
+from adapters.secret_file import is_utf8, path_of, secret_in
 from projections.published.topics import MAX_MESSAGE_BYTES, PARTITIONS, REPLICAS, RETENTION_DAYS
 
 PREFIX = "TRAILBOOK_KAFKA_"
@@ -27,6 +28,11 @@ RECONNECT_MAX_MS = 1_000
 """The longest wait between two attempts; kafka-python's own 30 s would be seen long after a broker has come back."""
 
 MIB = 1 << 20
+SHOWN_SERVERS = 3
+LONGEST_NAME = 253
+"""Of a host, as DNS takes it."""
+ALIKE = 0.75
+"""How much of a setting's name must be that of another one to be taken for its misspelling."""
 
 _T = TypeVar("_T")
 
@@ -95,7 +101,9 @@ class KafkaSettings:
     @property
     def where(self) -> str:
         """The brokers, as a sentence names them."""
-        return f"Kafka at {self.bootstrap_servers}"
+        servers = (self.bootstrap_servers or "").split(",")
+        more = f" and {len(servers) - SHOWN_SERVERS} more" if len(servers) > SHOWN_SERVERS else ""
+        return f"Kafka at {','.join(servers[:SHOWN_SERVERS])}{more}"
 
     def client(self) -> dict[str, Any]:
         """What every client of kafka-python is made with. Holds the password. Raises SettingsWrong."""
@@ -121,6 +129,7 @@ class KafkaSettings:
 
     def _check(self, given: "_Given") -> None:
         """What one setting says must fit the others: a password that nobody asks for is a misspelt protocol."""
+        given.refuse_misspelt()
         sasl = ("SASL_MECHANISM", "SASL_USERNAME", "SASL_PASSWORD")
         if self.security_protocol.startswith("SASL"):
             for name in sasl:
@@ -165,11 +174,28 @@ class KafkaSettings:
         return context
 
 
+_SHORT_NAMES = tuple(
+    "BOOTSTRAP_SERVERS SECURITY_PROTOCOL SASL_MECHANISM SASL_USERNAME SASL_PASSWORD SASL_PASSWORD_FILE SSL_CAFILE "
+    "SSL_CERTFILE SSL_KEYFILE SSL_PASSWORD SSL_PASSWORD_FILE SSL_CHECK_HOSTNAME PARTITIONS REPLICATION RETENTION_DAYS "
+    "MAX_MESSAGE_BYTES".split()
+)
+NAMES = frozenset(PREFIX + name for name in _SHORT_NAMES)
+"""Every setting there is."""
+
+
 class _Given:
     """The environment, asked setting by setting."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = environment
+
+    def refuse_misspelt(self) -> None:
+        """A name that is like one of ours. Others stay: an orchestrator sets such, as for a service of that name."""
+        for name in self._environment:
+            if not name.startswith(PREFIX) or name in NAMES:
+                continue
+            for meant in get_close_matches(name.removeprefix(PREFIX), _SHORT_NAMES, n=1, cutoff=ALIKE):
+                raise SettingsWrong(f"there is no {clipped(name)}; write {PREFIX}{meant}, or take it out")
 
     def has(self, name: str) -> bool:
         return bool(self.text(name) or self.text(f"{name}_FILE"))
@@ -183,8 +209,13 @@ class _Given:
             return None
         servers = [server.strip() for server in value.split(",")]
         for server in servers:
+            if "@" in server:
+                raise SettingsWrong(
+                    f"{PREFIX}{name}: an address has no user or password in it; write host:port, and the login into "
+                    f"{PREFIX}SASL_USERNAME and {PREFIX}SASL_PASSWORD"
+                )
             found = _SERVER.fullmatch(server)
-            if found is None or not 0 < int(found[1]) < 1 << 16:
+            if found is None or not 0 < int(found[1]) < 1 << 16 or len(server) > LONGEST_NAME + len(":65535"):
                 raise SettingsWrong(
                     f"{PREFIX}{name}: {clipped(server) or 'nothing between two commas'} is not a broker's address; "
                     "write host:port, several with commas"
@@ -210,13 +241,15 @@ class _Given:
 
     def path(self, name: str) -> Path | None:
         value = self.text(name)
-        return Path(value).expanduser() if value else None
+        return path_of(value, PREFIX + name) if value else None
 
     def secret(self, name: str) -> Secret | Path | None:
         # as it is: blanks may belong to a password
         value, file = self._environment.get(PREFIX + name, ""), self.path(f"{name}_FILE")
         if value and file:
             raise SettingsWrong(f"{PREFIX}{name} and {PREFIX}{name}_FILE are both set; take one out")
+        if not is_utf8(value):
+            raise SettingsWrong(f"{PREFIX}{name} is not UTF-8; write the password in UTF-8")
         return Secret(value) if value else file
 
 

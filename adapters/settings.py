@@ -15,7 +15,7 @@ from adapters.database import Database, HouseNameWrong, checked_house
 from adapters.embedded import start
 from adapters.faults import SettingsWrong, clipped
 from adapters.kafka_settings import KafkaSettings
-from adapters.secret_file import secret_in
+from adapters.secret_file import path_of, secret_in
 
 LogFormat = Literal["console", "json"]
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -49,7 +49,7 @@ class Settings:
         """The settings under ``TRAILBOOK_…``. An empty value counts as absent. Raises SettingsWrong."""
         return cls(
             database_url=_with_password(
-                _database_url(environment.get("TRAILBOOK_DATABASE_URL", "")),
+                _database_url(environment.get("TRAILBOOK_DATABASE_URL", "").strip()),
                 environment.get("TRAILBOOK_DATABASE_PASSWORD_FILE", ""),
             ),
             house=_house(environment.get("TRAILBOOK_HOUSE") or "trailbook"),
@@ -108,7 +108,7 @@ def _timezone(value: str) -> ZoneInfo:
 
 def _data_dir(value: str) -> Path:
     if value:
-        path = Path(value).expanduser()
+        path = path_of(value, "TRAILBOOK_DATA_DIR")
         if not path.is_absolute():
             raise SettingsWrong(f"TRAILBOOK_DATA_DIR {value!r} is a relative path; write an absolute one")
         return path

@@ -85,7 +85,16 @@ def test_a_password_in_a_file_is_read_anew_for_each_client(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    "value", ["kafka.example", "kafka.example:0", "kafka.example:99999", "a:1,,b:2", "kafka://a:9092", "a:9092;b:9092"]
+    "value",
+    [
+        "kafka.example",
+        "kafka.example:0",
+        "kafka.example:99999",
+        "a:1,,b:2",
+        "kafka://a:9092",
+        "a:9092;b:9092",
+        "a" * 300 + ":1",
+    ],
 )
 def test_a_brokers_address_that_is_none_is_refused(value: str) -> None:
     with pytest.raises(SettingsWrong, match=r"write host:port"):
@@ -124,6 +133,55 @@ def test_a_wrong_value_is_named_with_its_setting_in_one_sentence(given: dict[str
     assert f"TRAILBOOK_KAFKA_{names}" in str(wrong.value)
     assert "\n" not in str(wrong.value)
     assert "keep-it" not in str(wrong.value)
+
+
+def test_a_password_in_an_address_is_not_shown() -> None:
+    with pytest.raises(SettingsWrong, match="TRAILBOOK_KAFKA_SASL_PASSWORD") as wrong:
+        _settings(BOOTSTRAP_SERVERS="kafka.example:9092,relay:keep-it@kafka.example:9093")
+
+    assert "keep-it" not in str(wrong.value)
+
+
+def test_a_password_that_is_no_text_is_said_before_any_broker_is_asked() -> None:
+    """The environment may hold any bytes; Python keeps those that are not UTF-8 as lone surrogates."""
+    with pytest.raises(SettingsWrong, match="TRAILBOOK_KAFKA_SASL_PASSWORD is not UTF-8"):
+        KafkaSettings.from_environment({**LOGIN, "TRAILBOOK_KAFKA_SASL_PASSWORD": "keep-it\udcff"})
+
+
+@pytest.mark.parametrize("file", ["/dev/zero", "~nobody-of-this-name/password"])
+def test_a_file_that_never_ends_or_has_no_home_is_said_in_one_sentence(file: str) -> None:
+    given = {name: value for name, value in LOGIN.items() if "PASSWORD" not in name}
+    with pytest.raises(SettingsWrong, match=f"TRAILBOOK_KAFKA_SASL_PASSWORD_FILE: {file}"):
+        KafkaSettings.from_environment({**given, "TRAILBOOK_KAFKA_SASL_PASSWORD_FILE": file}).client()
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("BOOTSTRAP_SERVER", "BOOTSTRAP_SERVERS"),
+        ("PARTITION", "PARTITIONS"),
+        ("SSL_CA_FILE", "SSL_CAFILE"),
+        ("RETENTION_DAY", "RETENTION_DAYS"),
+        ("SASL_PASSWORDFILE", "SASL_PASSWORD_FILE"),
+        ("MAX_MESSAGE_SIZE", "MAX_MESSAGE_BYTES"),
+    ],
+)
+def test_a_misspelt_setting_is_not_passed_over(name: str, meant: str) -> None:
+    with pytest.raises(SettingsWrong, match=f"there is no TRAILBOOK_KAFKA_{name}; write TRAILBOOK_KAFKA_{meant}, or"):
+        _settings(**{name: "1"})
+
+
+def test_what_a_cluster_sets_for_a_service_of_that_name_is_left_alone() -> None:
+    """Kubernetes tells every container where each service is."""
+    given = ("SERVICE_HOST", "SERVICE_PORT", "SERVICE_PORT_CLIENT", "PORT", "PORT_9092_TCP", "PORT_9092_TCP_ADDR")
+    assert _settings(**dict.fromkeys(given, "tcp://10.0.0.1:9092")) == KafkaSettings()
+
+
+def test_many_brokers_do_not_fill_a_sentence() -> None:
+    kafka = _settings(BOOTSTRAP_SERVERS=",".join(f"broker-{n}.example:9092" for n in range(1_000)))
+
+    assert len(kafka.client()["bootstrap_servers"]) == 1_000
+    assert kafka.where == "Kafka at broker-0.example:9092,broker-1.example:9092,broker-2.example:9092 and 997 more"
 
 
 def test_what_is_no_certificate_is_named_before_any_broker_is_asked(tmp_path: Path) -> None:

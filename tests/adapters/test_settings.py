@@ -57,6 +57,7 @@ def test_every_setting_is_read_from_the_environment() -> None:
         ("TRAILBOOK_DATABASE_URL", "db.example"),
         ("TRAILBOOK_DATABASE_URL", "server=db.example"),
         ("TRAILBOOK_DATA_DIR", "data"),
+        ("TRAILBOOK_DATA_DIR", "~nobody-of-this-name/data"),
         ("TRAILBOOK_HTTP_PORT", "http"),
         ("TRAILBOOK_HTTP_PORT", "-1"),
         ("TRAILBOOK_HTTP_PORT", "65536"),
@@ -73,6 +74,17 @@ def test_a_bad_value_is_named_with_its_setting_in_one_sentence(name: str, value:
 
     assert name in str(wrong.value)
     assert "\n" not in str(wrong.value)
+
+
+def test_a_blank_address_counts_as_absent() -> None:
+    assert Settings.from_environment({"TRAILBOOK_DATABASE_URL": "  "}).database_url is None
+
+
+def test_no_password_of_the_database_is_shown() -> None:
+    settings = Settings.from_environment({"TRAILBOOK_DATABASE_URL": "postgresql://ann:keep-it@db.example/books"})
+
+    assert "keep-it" not in repr(settings)
+    assert "keep-it" not in repr(settings.database())
 
 
 # -- a password of the database in a file
