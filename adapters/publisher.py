@@ -100,10 +100,16 @@ class Place(NamedTuple):
 
 
 class Partitions(DefaultPartitioner):  # type: ignore[misc]  # kafka-python has no types
-    """Kafka's own choice for a key, with the hash remembered: made in Python it is a tenth of what a message costs."""
+    """Kafka's own choice for a key, with the hash remembered: made in Python it is a tenth of what a message costs.
 
-    def partition(self, topic: str, key: object, serialized_key: bytes, *rest: Any) -> int:
-        return hash_of(serialized_key) % len(rest[-1].partitions_for_topic(topic))
+    Among as many partitions as there were at the beginning: where some are added meanwhile, no key moves.
+    """
+
+    def __init__(self, counts: Mapping[str, int]) -> None:
+        self._counts = counts
+
+    def partition(self, topic: str, key: object, serialized_key: bytes, *rest: object) -> int:
+        return hash_of(serialized_key) % self._counts[topic]
 
 
 @lru_cache(REMEMBERED_KEYS)
@@ -237,7 +243,7 @@ class Publisher:
             max_request_size=limit,
             allow_auto_create_topics=False,
             metadata_max_age_ms=LOOK_MS,
-            partitioner=Partitions(),
+            partitioner=Partitions(self._partitions),
             metrics_enabled=False,
         )
 
@@ -280,7 +286,7 @@ class Publisher:
         patience_ms = int(1_000 * self._patience_seconds)
         with administered(self.kafka, request_timeout_ms=patience_ms) as admin:
             there = self._present(admin)
-            self._partitions = {name: topic.partitions for name, topic in there.items()}
+            self._partitions |= {name: topic.partitions for name, topic in there.items()}
             self._topic_ids = {name: topic.topic_id for name, topic in there.items()}
             end = end_of(admin, self._positions)
         consumer = connected(

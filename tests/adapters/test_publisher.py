@@ -313,6 +313,24 @@ def _make_anew(kafka: Kafka, topic: str) -> None:
         admin.wait_for_topics([topic])
 
 
+def test_partitions_that_are_added_meanwhile_move_no_key(
+    kafka: Kafka, house: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client hears of them within seconds; the next publisher refuses them."""
+    monkeypatch.setattr("adapters.publisher.LOOK_MS", 100)
+    keys = [b"customer:%d" % n for n in range(20)]
+    with _publisher(kafka, house) as publisher:
+        publisher.open()
+        publisher.publish([Message("deals", key, (), b"{}") for key in keys], _at(1))
+        before = _partitions(kafka, f"{house}.deals")
+        with kafka.admin() as admin:
+            admin.create_partitions({f"{house}.deals": 4})
+        metadata = publisher._producer._metadata  # type: ignore[union-attr]
+        eventually(lambda: len(metadata.partitions_for_topic(f"{house}.deals")) == 4, "the client has heard of them")
+        publisher.publish([Message("deals", key, (), b"{}") for key in keys], _at(2))
+    assert _partitions(kafka, f"{house}.deals") == before
+
+
 def test_missing_topics_are_named_with_the_command_that_makes_them(kafka: Kafka) -> None:
     house = kafka.name("bare")
     with _publisher(kafka, house) as publisher, pytest.raises(TopicsWrong) as wrong:
