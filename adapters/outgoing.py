@@ -6,7 +6,7 @@ log's length nor the size of a posting.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date
 from itertools import islice
 from typing import Any, LiteralString, NamedTuple, Self, TypeVar
 
@@ -54,8 +54,6 @@ class Batch(NamedTuple):
 
     messages: list[Message]
     reached: Reached
-    newest: datetime | None = None
-    """When the last event of which it tells was recorded."""
 
 
 class Ends(NamedTuple):
@@ -64,8 +62,6 @@ class Ends(NamedTuple):
     position: int
     """The log's head."""
     ledger_position: int
-    seconds: float
-    """Since when the first event after the position that was asked for waits; 0 where there is none."""
 
 
 class Outgoing:
@@ -106,14 +102,13 @@ class Outgoing:
                 further = self._events(reached, limit, messages)
             except Unpublishable as stopped:
                 poison = stopped
-            newest = further.recorded_at if further != reached else None
             try:
-                further, cause = self._entries(further, limit, messages)
+                further = self._entries(further, limit, messages)
             except Unpublishable as stopped:
-                poison, cause = poison or stopped, None
+                poison = poison or stopped
         if poison is not None and further == reached:
             raise poison
-        return Batch(messages, further, newest or (cause.recorded_at if cause else None))
+        return Batch(messages, further)
 
     def check(self, reached: Reached) -> None:
         """Nothing, if the log goes on from there. Raises OtherLog, DatabaseUnavailable."""
@@ -134,16 +129,16 @@ class Outgoing:
                 f"{row[0].isoformat()}, not at {reached.recorded_at.isoformat()}; {_RESTORE}"
             )
 
-    def ends(self, reached: Reached) -> Ends:
+    def ends(self) -> Ends:
         """How far there is something to publish. Raises DatabaseUnavailable."""
         with self.database.faults_explained():
-            head, seconds = self._one(_ENDS, {"next": reached.position + 1}) or (0, 0.0)
+            (head,) = self._one(_HEAD, {}) or (0,)
             try:
                 row = self._one(_OWN, {})
             except psycopg.errors.UndefinedTable:
                 row = None
         own = row[0] if row else 0
-        return Ends(min(head, self.upto), min(own, self.upto), max(0.0, seconds))
+        return Ends(min(head, self.upto), min(own, self.upto))
 
     # -- the log
 
@@ -174,13 +169,10 @@ class Outgoing:
 
     # -- the journal
 
-    def _entries(self, reached: Reached, limit: int, to: list[Message]) -> tuple[Reached, Cause | None]:
-        """Adds the messages of the next entries; how far they reach, and why the last of them was posted.
-
-        Raises Unpublishable for the first one.
-        """
+    def _entries(self, reached: Reached, limit: int, to: list[Message]) -> Reached:
+        """Adds the messages of the next entries; how far they reach. Raises Unpublishable for the first one."""
         if self.topic not in (None, LedgerEntry.topic):
-            return reached, None
+            return reached
         upto = self.upto if self.topic == LedgerEntry.topic else reached.position
         own, rows = self._journal(reached, upto, limit)
         names, causes = self._names_in(rows), self._causes_of({row[0] for row in rows})
@@ -194,11 +186,11 @@ class Outgoing:
                 break
             last = row
         if last is not None and (len(rows) == limit or last is not rows[-1]):
-            return _within(reached, last), causes[last[0]]
+            return _within(reached, last)
         settled = max(reached.ledger_position, min(own, upto))
         if settled > reached.ledger_position:
             reached = reached._replace(ledger_position=settled, entry=None)
-        return reached, causes[last[0]] if last else None
+        return reached
 
     def _journal(self, reached: Reached, upto: int, limit: int) -> tuple[int, list[tuple[Any, ...]]]:
         """The ledger's own position, and the next rows of its journal up to that; 0 where there is no ledger yet.
@@ -337,7 +329,3 @@ FROM {events} WHERE notification_id = ANY(%(positions)s)
 _RECORDED_AT: LiteralString = "SELECT recorded_at FROM {events} WHERE notification_id = %(position)s"
 _HEAD: LiteralString = "SELECT position FROM {head}"
 _OWN: LiteralString = "SELECT position FROM {positions} WHERE name = {ledger}"
-_ENDS: LiteralString = """
-SELECT position, coalesce(extract(epoch FROM clock_timestamp() - (
-    SELECT recorded_at FROM {events} WHERE notification_id = %(next)s))::float8, 0) FROM {head}
-"""

@@ -273,7 +273,7 @@ class Relay:
                     pass
 
     def _relay_once(self, lease: Lease, publisher: Publisher, source: Outgoing) -> None:
-        ends = source.ends(self._reached)
+        ends = source.ends()
         wanted = min(ends.position, ends.ledger_position)
         while self._reached.position < ends.position or self._reached.ledger_position < wanted:
             if not lease.kept():

@@ -78,7 +78,7 @@ def replay(
 
 
 def _last(source: Outgoing, database: Database, topic: Topic, first: int, last: int | None) -> int:
-    ends = source.ends(Reached())
+    ends = source.ends()
     end = ends.ledger_position if topic == LedgerEntry.topic else ends.position
     what = "ledger" if topic == LedgerEntry.topic else "log"
     if first > max(end, 1) or (last or 0) > end:

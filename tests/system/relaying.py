@@ -173,6 +173,6 @@ def check_places(kafka: Kafka, database: Database) -> list[NotedPlace]:
 
 def caught_up(kafka: Kafka, database: Database) -> bool:
     with Outgoing(database) as source:
-        ends = source.ends(Reached())
+        ends = source.ends()
     noted = places(kafka, database)
     return bool(noted) and (noted[-1].position, noted[-1].ledger_position) == (ends.position, ends.ledger_position)
