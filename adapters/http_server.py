@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from adapters.faults import SettingsWrong
+from adapters.faults import SettingsWrong, clipped
 
 SLOW_CLIENT_SECONDS = 5
 """How long a client may take to send its request before it is cut off."""
@@ -95,11 +95,13 @@ def _bound(host: str, port: int) -> _Server:
     try:
         (family, *_, address), *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         return _Server(family, address)
-    except OSError as fault:
-        if fault.errno == errno.EADDRINUSE:
+    except (OSError, UnicodeError) as fault:
+        # an address that cannot even be a name is a UnicodeError
+        if isinstance(fault, UnicodeError | socket.gaierror) or fault.errno == errno.EADDRNOTAVAIL:
+            said = f"TRAILBOOK_HTTP_HOST {clipped(host)!r} is no address of this machine"
+            told = f"{said}; write one like 127.0.0.1 or 0.0.0.0"
+        elif fault.errno == errno.EADDRINUSE:
             told = f"port {port} of {host} is taken by another program; set TRAILBOOK_HTTP_PORT to a free one"
-        elif isinstance(fault, socket.gaierror) or fault.errno == errno.EADDRNOTAVAIL:
-            told = f"TRAILBOOK_HTTP_HOST {host!r} is no address of this machine; write one like 127.0.0.1 or 0.0.0.0"
         else:
             told = f"port {port} of {host} cannot be used: {fault.strerror}; set TRAILBOOK_HTTP_PORT to another"
         raise SettingsWrong(told) from None

@@ -9,15 +9,21 @@ from domain.words import counted
 from services import render
 from services.cli_shared import SETTINGS, HttpPort, Json, WrongUsage, going_on, outlive_peers, progress
 
+MOST_IN_BATCH = 100_000
+"""A batch is held in memory, and its transaction must end within a minute."""
+
 relay_app = typer.Typer(help="The topics that other systems read.", no_args_is_help=True, callback=outlive_peers)
 
 
 @relay_app.command("run")
 def relay_run(
     once: Annotated[bool, typer.Option(help="Publish what is recorded now, and end.")] = False,
-    batch: Annotated[int, typer.Option(min=1, help="Positions, and ledger entries, in one transaction.")] = 1_000,
+    batch: Annotated[
+        int, typer.Option(min=1, max=MOST_IN_BATCH, help="Positions, and ledger entries, in one transaction.")
+    ] = 1_000,
     lease: Annotated[
-        float, typer.Option(min=0.1, help="Seconds after which another relay takes the place of one that is killed.")
+        float,
+        typer.Option(min=0.1, max=3_600.0, help="Seconds after which another relay takes the place of one killed."),
     ] = 10.0,
     http_port: HttpPort = None,
 ) -> None:
@@ -35,7 +41,9 @@ def relay_replay(
     last: Annotated[
         int | None, typer.Option("--to", min=1, help="The last position; default: the last there is.")
     ] = None,
-    batch: Annotated[int, typer.Option(min=1, help="Positions, or ledger entries, in one transaction.")] = 1_000,
+    batch: Annotated[
+        int, typer.Option(min=1, max=MOST_IN_BATCH, help="Positions, or ledger entries, in one transaction.")
+    ] = 1_000,
     json: Json = False,
 ) -> None:
     """Publish history once more, to a topic of its own, marked as a replay. Interrupted, it goes on where it was."""

@@ -13,12 +13,13 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.consumer.fetcher import ConsumerRecord
 
 from adapters.database import Database
+from adapters.faults import clipped
 from adapters.kafka_client import connected, faults_explained
 from adapters.kafka_faults import KafkaAway, TopicTaken
 from adapters.kafka_settings import KafkaSettings
 from adapters.kafka_topics import check_topics, create_topics
 from adapters.lease import this_process
-from adapters.outgoing import Outgoing
+from adapters.outgoing import LAST, Outgoing
 from adapters.publisher import Publisher
 from adapters.settings import Settings
 from projections.published.entries import LedgerEntry
@@ -56,8 +57,8 @@ def replay(
     topic = replayed_topic(house, name)
     if topic is None:
         raise NotThere(
-            f"{name} is no name of a replay; write one like {house}.deals.replay.1: a live topic with .replay. and "
-            "something of a-z, 0-9, - and . behind it"
+            f"{clipped(name) or 'nothing'} is no name of a replay; write one like {house}.deals.replay.1: a live topic "
+            "with .replay. and something of a-z, 0-9, - and . behind it"
         )
     mark, database = name.removeprefix(f"{house}."), settings.database()
     with Outgoing(database, topic=topic, replay=mark) as source:
@@ -126,7 +127,15 @@ def _check_is_ours(kafka: KafkaSettings, source: Outgoing, name: str, begin: Rea
 
 
 def _first_id(source: Outgoing, reached: Reached) -> bytes | None:
-    """The id of the first message that a replay from there publishes."""
+    """The id of the first message that a replay from there publishes, however far it is to go this time."""
+    upto, source.upto = source.upto, LAST
+    try:
+        return _next_id(source, reached)
+    finally:
+        source.upto = upto
+
+
+def _next_id(source: Outgoing, reached: Reached) -> bytes | None:
     while (found := source.after(reached, 100)).reached != reached:
         if found.messages:
             return dict(found.messages[0].headers)["ce_id"]

@@ -48,3 +48,11 @@ def test_a_broker_that_is_not_there_is_one_sentence() -> None:
     assert said.err == (
         "Kafka at 127.0.0.1:1 cannot be used: nothing listens there; start the broker, or correct the address\n"
     )
+
+
+@pytest.mark.parametrize("option", [("--batch", "9" * 25), ("--batch", "0"), ("--lease", "inf"), ("--lease", "1e300")])
+def test_a_number_beyond_all_reason_is_refused_before_anything_is_done(option: tuple[str, str]) -> None:
+    said = Program({}).run("relay", "run", *option)
+
+    assert said.code == 2
+    assert f"Invalid value for '{option[0]}'" in said.err

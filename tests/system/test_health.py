@@ -291,10 +291,12 @@ def test_given_a_port_that_is_taken_then_one_sentence_says_so(database: Database
     )
 
 
-def test_given_a_host_that_is_not_ours_then_one_sentence_says_so(database: Database) -> None:
-    said = Program(environment(database, TRAILBOOK_HTTP_PORT="0", TRAILBOOK_HTTP_HOST="192.0.2.7")).run("run")
+@pytest.mark.parametrize("host", ["192.0.2.7", "127.0.0.1:9464", "a host", "." * 3, "a" * 70])
+def test_given_a_host_that_is_not_ours_then_one_sentence_says_so(database: Database, host: str) -> None:
+    said = Program(environment(database, TRAILBOOK_HTTP_PORT="0", TRAILBOOK_HTTP_HOST=host)).run("run")
     assert said.code == 2
-    assert said.err.splitlines()[-1].startswith("TRAILBOOK_HTTP_HOST '192.0.2.7' is no address of this machine; write ")
+    assert said.err.splitlines()[-1].startswith(f"TRAILBOOK_HTTP_HOST '{host[:60]}")
+    assert "is no address of this machine; write one like" in said.err.splitlines()[-1]
 
 
 def test_an_address_of_ipv6_is_served_too(database: Database) -> None:

@@ -160,6 +160,19 @@ def test_given_another_beginning_than_it_had_then_it_is_refused(
         assert f"holds a replay from another position than {other}" in sentence
 
 
+def test_given_less_than_it_has_already_then_there_is_nothing_to_do(
+    house: Database, kafka: Kafka, program: Program
+) -> None:
+    """Also where none of its messages is in what is asked for now."""
+    name = f"{house.house}.deals.replay.less"
+    first = min(position(message) for message in to_publish(house)["deals"])
+    assert program.run("relay", "replay", "--from", "1", "--topic", name).code == 0
+    before = replayed(kafka, name)
+    said = program.fine("relay", "replay", "--from", "1", "--to", str(first - 1), "--topic", name)
+    assert said.out.startswith("0 messages published")
+    assert replayed(kafka, name) == before
+
+
 def test_given_a_log_restored_from_an_older_copy_then_it_is_refused(
     database: Database, log: PostgresLog, kafka: Kafka
 ) -> None:
