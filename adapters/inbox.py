@@ -43,6 +43,7 @@ from adapters.incoming import KNOWN_VERSIONS, Incoming, NotReadable, Repeats, in
 from adapters.kafka_client import Contact, connected, faults_explained
 from adapters.kafka_faults import KafkaAway, TopicsWrong
 from adapters.kafka_settings import KafkaSettings
+from adapters.waiting import Waiting
 
 Handler = Callable[[psycopg.Connection, Incoming], None]
 
@@ -50,7 +51,6 @@ POLL_MS = 500
 PROBE_SECONDS = 2.0
 """After how long without a message Kafka is asked whether it is there."""
 PROBE_MS = 5_000
-FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.1, 5.0
 ANEW_SECONDS = 60.0
 """After how long everything is opened anew, should the client not find back by itself."""
 POISON_SECONDS = 60.0
@@ -135,9 +135,7 @@ class Inbox:
     client: Mapping[str, Any] = field(default_factory=dict)
     """Arguments for kafka-python's consumer besides, like ``max_poll_records``."""
     _stopping: threading.Event = field(default_factory=threading.Event, init=False, repr=False)
-    _waits_for: str = field(default="", init=False, repr=False)
-    _wait_seconds: float = field(default=FIRST_WAIT_SECONDS, init=False, repr=False)
-    _waits_since: float = field(default=0.0, init=False, repr=False)
+    _waiting: Waiting = field(default_factory=Waiting, init=False, repr=False)
     _was_open: bool = field(default=False, init=False, repr=False)
     _told: dict[Part, str] = field(default_factory=dict, init=False, repr=False)
 
@@ -169,7 +167,7 @@ class Inbox:
         try:
             reading.round()
         except (DatabaseUnavailable, KafkaAway) as fault:
-            if self._waits_for and time.monotonic() - self._waits_since > ANEW_SECONDS:
+            if self._waiting.seconds > ANEW_SECONDS:
                 raise
             reading.drop_all()
             self._wait(fault)
@@ -197,20 +195,11 @@ class Inbox:
     # -- what a process says of itself
 
     def _wait(self, fault: DatabaseUnavailable | KafkaAway) -> None:
-        if not self._waits_for:
-            self._waits_since = time.monotonic()
-        if fault.waits_for != self._waits_for:
-            logger.warning("waiting", consumer=self.consumer, waits_for=fault.waits_for, because=str(fault))
-        self._waits_for = fault.waits_for
-        self._stopping.wait(self._wait_seconds)
-        self._wait_seconds = min(2 * self._wait_seconds, LONGEST_WAIT_SECONDS)
+        self._waiting.wait(fault.waits_for, str(fault), self._stopping.wait, consumer=self.consumer)
 
     def tell_well(self) -> None:
         """Both sides are well, as a commit or an answer of Kafka's shows."""
-        if self._waits_for:
-            seconds = round(time.monotonic() - self._waits_since, 1)
-            logger.info("going on", consumer=self.consumer, waited_for=self._waits_for, seconds=seconds)
-        self._waits_for, self._wait_seconds = "", FIRST_WAIT_SECONDS
+        self._waiting.go_on(consumer=self.consumer)
 
     def tell_stopped(self, part: Part, stop: Stop) -> None:
         """Say once what a partition stopped at."""

@@ -26,6 +26,7 @@ from adapters.http_server import Page, serving
 from adapters.metrics import ABOUT_BOOK, ABOUT_PROCESS, Sample, exposed, registry_of, samples_of
 from adapters.relay_metrics import ABOUT_RELAY, Behind, Publishing, Shown, read_behind, relay_samples
 from adapters.settings import Settings
+from adapters.waiting import Waiting
 from projections.published.reached import Reached
 
 STALLED_SECONDS = 300.0
@@ -45,11 +46,15 @@ class Pulse:
 
     process: str
     """As what the process works: ``run``, or the part of it that it does alone, or ``relay``."""
-    waits_for: str = ""
-    """What has to come back before it can go on; empty while it works."""
+    waiting: Waiting = field(default_factory=Waiting)
     database: Database | None = None
     beaten_at: float = field(default_factory=time.monotonic)
     _thread: int = field(default_factory=threading.get_ident)
+
+    @property
+    def waits_for(self) -> str:
+        """What has to come back before it can go on; empty while it works."""
+        return self.waiting.waits_for
 
     def beat(self) -> None:
         """A part of the work begins."""

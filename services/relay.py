@@ -18,6 +18,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import FrameType
+from typing import Any
 
 import psycopg
 import structlog
@@ -32,6 +33,7 @@ from adapters.projectors import EventAt, event_at
 from adapters.publisher import Publisher
 from adapters.relay_metrics import Publishing, Shown, State
 from adapters.settings import Settings
+from adapters.waiting import FIRST_WAIT_SECONDS, Waiting
 from projections.published.messages import Message
 from projections.published.reached import Reached
 from services.health import Pulse, watched_relay
@@ -39,7 +41,7 @@ from services.logs import of_event, without_values
 
 POLL_SECONDS = 1.0
 """How long it waits at most for a hint that there is something to publish, or for the lease."""
-FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.1, 2.0
+LONGEST_WAIT_SECONDS = 2.0
 POISON_SECONDS = 60.0
 """After how long what could not be published is tried again."""
 NOTE_SECONDS = 5.0
@@ -88,7 +90,7 @@ class Relay:
     batch: int
     """Positions, and entries, in one transaction."""
     lease_seconds: float
-    pulse: Pulse = field(default_factory=lambda: Pulse("relay"))
+    pulse: Pulse = field(default_factory=lambda: Pulse("relay", Waiting(LONGEST_WAIT_SECONDS)))
     publishing: Publishing = field(default_factory=Publishing)
     state: State = "starting"
     reached: Reached | None = None
@@ -100,8 +102,6 @@ class Relay:
     """What is committed, which may be less than what was reached where there was nothing to publish."""
     _noted_at: float = 0.0
     _poison_since: float = 0.0
-    _wait_seconds: float = FIRST_WAIT_SECONDS
-    _waits_since: float = 0.0
     _follows: str = ""
     _in_transaction: bool = False
     _told: bool = False
@@ -162,7 +162,7 @@ class Relay:
         return Shown(self.state, leading, epoch, self.reached, self.poison_position)
 
     @property
-    def place(self) -> dict[str, int]:
+    def place(self) -> dict[str, Any]:
         """How far publishing has come, for the log; empty where this process does not know."""
         if self.reached is None:
             return {}
@@ -181,7 +181,7 @@ class Relay:
         if self.state != "standing by" or held.holder != self._follows:
             logger.info("standing by", holder=held.holder, epoch=held.epoch)
         self.state, self._follows = "standing by", held.holder
-        self._tell_going_on()
+        self.pulse.waiting.go_on()
         return False
 
     def _database(self) -> Database:
@@ -199,7 +199,7 @@ class Relay:
         assert self._lease is not None
         logger.warning("fenced", epoch=self._lease.epoch, because=str(fault))
         self._lease.release()
-        time.sleep(self._wait_seconds)
+        time.sleep(FIRST_WAIT_SECONDS)
 
     # -- publishing
 
@@ -251,7 +251,7 @@ class Relay:
     def _begin(self, reached: Reached, lease: Lease) -> None:
         self.reached = self._noted = reached
         self._noted_at = time.monotonic()
-        self._tell_going_on()
+        self.pulse.waiting.go_on()
         if isinstance(self.poison, OtherLog):
             self._go_on_after_poison()
         if self.poison is None and self.state != "relaying":
@@ -336,7 +336,7 @@ class Relay:
         if isinstance(fault, Unpublishable):
             self.poison_position = fault.position
         news = str(fault) != str(self.poison) or bool(self.pulse.waits_for)
-        self._tell_going_on()
+        self.pulse.waiting.go_on()
         if news:
             event = of_event(self._event_at(self.poison_position))
             logger.error("relay stopped", at=self.poison_position, **event, because=without_values(str(fault)))
@@ -375,23 +375,12 @@ class Relay:
     # -- waiting
 
     def _wait(self, waits_for: str, fault: Exception) -> None:
-        if not self.pulse.waits_for:
-            self._waits_since = time.monotonic()
-        if waits_for != self.pulse.waits_for:
-            logger.warning("waiting", waits_for=waits_for, **self.place, because=without_values(str(fault)))
-        self.pulse.waits_for, self.state = waits_for, "waiting"
+        self.state = "waiting"
         self._poison_since = float("-inf")  # what comes back may be another database
-        if isinstance(fault, KafkaAway) and time.monotonic() - self._waits_since > LET_GO_SECONDS and self._lease:
+        if isinstance(fault, KafkaAway) and self.pulse.waiting.seconds > LET_GO_SECONDS and self._lease:
             self._lease.release()
         self.pulse.beat()
-        time.sleep(self._wait_seconds)
-        self._wait_seconds = min(2 * self._wait_seconds, LONGEST_WAIT_SECONDS)
-
-    def _tell_going_on(self) -> None:
-        if self.pulse.waits_for:
-            seconds = round(time.monotonic() - self._waits_since, 1)
-            logger.info("going on", waited_for=self.pulse.waits_for, seconds=seconds)
-        self.pulse.waits_for, self._wait_seconds = "", FIRST_WAIT_SECONDS
+        self.pulse.waiting.wait(waits_for, without_values(str(fault)), **self.place)
 
     # -- being told to stop
 

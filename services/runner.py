@@ -28,7 +28,6 @@ from services.logs import of_event, without_values
 
 POLL_SECONDS = 1.0
 """How long the projectors wait at most for a hint that something was appended."""
-FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.1, 5.0
 LOG_PATIENCE_SECONDS = 1
 """The runner waits by itself, and says so; it does not leave that to the log."""
 POISON_SECONDS = 60.0
@@ -79,8 +78,6 @@ class Runner:
     only: Part | None = None
     pulse: Pulse = field(init=False)
     """What is shown of it to those who watch."""
-    _wait_seconds: float = FIRST_WAIT_SECONDS
-    _waits_since: float = 0.0
     _step: int = field(init=False)
     _stopped: dict[str, tuple[Poison, float]] = field(default_factory=dict)
     """Projections that met what they cannot process, and when they are tried again."""
@@ -179,21 +176,12 @@ class Runner:
     # -- waiting
 
     def _wait(self, fault: DatabaseUnavailable) -> None:
-        if not self.pulse.waits_for:
-            self._waits_since = time.monotonic()
-        if fault.waits_for != self.pulse.waits_for:
-            logger.warning("waiting", waits_for=fault.waits_for, because=str(fault))
-        self.pulse.waits_for = fault.waits_for
         self._step = max(1, self._step // 10)
         self.pulse.beat()
-        time.sleep(self._wait_seconds)
-        self._wait_seconds = min(2 * self._wait_seconds, LONGEST_WAIT_SECONDS)
+        self.pulse.waiting.wait(fault.waits_for, str(fault))
 
     def _tell_going_on(self) -> None:
-        if self.pulse.waits_for:
-            seconds = round(time.monotonic() - self._waits_since, 1)
-            logger.info("going on", waited_for=self.pulse.waits_for, seconds=seconds)
-        self.pulse.waits_for, self._wait_seconds = "", FIRST_WAIT_SECONDS
+        self.pulse.waiting.go_on()
         self._step = min(self.batch, 2 * self._step)
 
 
