@@ -89,7 +89,7 @@ def test_the_body_is_that_of_the_live_topic(house: Database, kafka: Kafka, progr
 
 def test_killed_at_any_moment_it_goes_on_where_it_was(house: Database, kafka: Kafka, program: Program) -> None:
     name = f"{house.house}.ledger-entries.replay.killed"
-    arguments = ("relay", "replay", "--from", "1", "--topic", name, "--batch", "50")
+    arguments = ("relay", "replay", "--from", "1", "--topic", name, "--batch", "5")
     for _ in range(3):
         before = _count(kafka, name)
         process = subprocess.Popen(
