@@ -71,6 +71,8 @@ MUST: Mapping[str, Any] = {
 USUAL: Mapping[str, Any] = {
     "max_poll_records": 2_000,
     "session_timeout_ms": 10_000,
+    # so soon a topic that was made anew is known to be another one
+    "metadata_max_age_ms": 10_000,
 }
 """What can be given otherwise."""
 
@@ -222,6 +224,7 @@ class _Reading(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python
         """Partitions that stopped at a message, and when it is tried again."""
         self._topics = {f"{inbox.house}.{topic}": _live(f"{inbox.house}.{topic}") for topic in inbox.topics}
         """What is read, and the live topic that each is, or is a replay of."""
+        self._topic_ids: dict[str, str] = {}
         self._partitions: list[TopicPartition] = []
         self._lock = threading.Lock()
         self._assigned: set[TopicPartition] = set()
@@ -314,6 +317,19 @@ class _Reading(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python
                 self._forget(partition)
         return assigned - self._places.keys()
 
+    def _heed_topics(self) -> None:
+        """Place everything again where a topic is another one by now."""
+        known = {topic: self._kafka._cluster.topic_id(topic) for topic in self._topics}
+        now = {**self._topic_ids, **{topic: str(topic_id) for topic, topic_id in known.items() if topic_id}}
+        if now != self._topic_ids:
+            self._topic_ids = now
+            self.drop_all()
+
+    def _is_of(self, place: Place, topic: str) -> bool:
+        """Whether a place is one in this topic, and not in one of its name that is gone, or in a replay."""
+        topic_id = self._topic_ids.get(topic, "")
+        return place.reading == topic and (not topic_id or place.topic_id in ("", topic_id))
+
     def _forget(self, partition: TopicPartition) -> None:
         self._places.pop(partition, None)
         self._unbroken.pop(partition, None)
@@ -347,6 +363,7 @@ class _Reading(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python
     def round(self) -> None:
         """Read once and apply what came. Raises HistoryGone, DatabaseUnavailable, KafkaAway."""
         self.tables.connect()
+        self._heed_topics()
         found = self._poll()
         unplaced = self._heed_assignment()
         for partition, records in found.items():
@@ -392,7 +409,7 @@ class _Reading(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python
         return {
             self._part(partition)
             for partition, end in ends.items()
-            if (place := places[self._part(partition)]).reading != partition.topic or place.next_offset < end
+            if not self._is_of(place := places[self._part(partition)], partition.topic) or place.next_offset < end
         }
 
     def _place(self, partitions: set[TopicPartition]) -> None:
@@ -412,25 +429,25 @@ class _Reading(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python
                 raise HistoryGone(partition, faults[partition], max(lowest, 1))
             part = self._part(partition)
             place = rows[part]
-            if REPLAY in place.reading and REPLAY not in partition.topic and begins[partition]:
+            here = self._is_of(place, partition.topic)
+            if place.reading and not here and REPLAY not in partition.topic and begins[partition]:
                 self._unbroken[partition] = max(row.position for key, row in rows.items() if key.topic == part.topic)
             self._places[partition] = place
-            here = place.reading == partition.topic
             self._steer(partition, place.next_offset if here else begins[partition], on=True)
 
     def _lacks(self, topic: str, place: Place, begin: int, end: int) -> str | None:
         """What is wrong with a topic that does not hold what is to be read next."""
         if not place.reading and begin and not self.inbox.from_what_is_left:
             return f"begins at offset {begin}, older messages are gone unread"
-        if place.reading == topic and place.next_offset < begin:
+        if self._is_of(place, topic) and place.next_offset < begin:
             return f"begins at offset {begin}, messages from offset {place.next_offset} on are gone unread"
-        if place.reading == topic and place.next_offset > end:
+        if self._is_of(place, topic) and place.next_offset > end:
             return f"ends at offset {end}, before offset {place.next_offset}, up to which it was read"
         return None
 
     def _pass_markers(self) -> None:
         """What lies between the last message and the end, of Kafka's own, is passed too."""
-        new = any(place.reading != partition.topic for partition, place in self._places.items())
+        new = any(not self._is_of(place, partition.topic) for partition, place in self._places.items())
         ends = self.ends() if new else {}
         for partition, place in list(self._places.items()):
             if self._part(partition) in self.stopped:
@@ -439,8 +456,11 @@ class _Reading(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python
                 offset = self._kafka.position(partition, timeout_ms=PROBE_MS)
             except KafkaError:
                 continue  # taken from us in this moment
-            if offset == ends[partition] if place.reading != partition.topic else offset > place.next_offset:
-                self._move(partition, place, Place(partition.topic, offset, place.position))
+            if offset > place.next_offset if self._is_of(place, partition.topic) else offset == ends[partition]:
+                self._move(partition, place, self._place_at(partition, offset, place.position))
+
+    def _place_at(self, partition: TopicPartition, offset: int, position: int) -> Place:
+        return Place(partition.topic, offset, position, self._topic_ids.get(partition.topic, ""))
 
     def _move(self, partition: TopicPartition, was: Place, to: Place) -> None:
         part = self._part(partition)
@@ -503,7 +523,7 @@ class _Reading(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python
                 for number, message in enumerate(messages):
                     if repeats.is_new(message.position, message.id):
                         self._handle(number, message)
-                to = Place(partition.topic, next_offset, repeats.position)
+                to = self._place_at(partition, next_offset, repeats.position)
                 self.tables.move(part, to, repeats)
                 done = True
         except psycopg.Error as error:

@@ -35,6 +35,8 @@ class Place(NamedTuple):
     next_offset: int
     position: int
     """The highest position seen, 0 at the beginning."""
+    topic_id: str = ""
+    """Kafka's own of that topic: one of the same name that was made anew has another, and its offsets mean nothing."""
 
 
 class Stop(NamedTuple):
@@ -121,7 +123,7 @@ class InboxTables:
     def places(self, topics: Sequence[str]) -> dict[Part, Place]:
         with self.faults_explained():
             rows = self.connection.execute(
-                "SELECT topic, partition, reading, next_offset, position FROM inbox_offsets "
+                "SELECT topic, partition, reading, next_offset, position, topic_id FROM inbox_offsets "
                 "WHERE consumer = %s AND topic = ANY(%s)",
                 (self.consumer, list(topics)),
             )
@@ -130,7 +132,7 @@ class InboxTables:
     def lock(self, part: Part, expected: Place) -> None:
         """Nobody else moves the partition on until the transaction ends. Raises Overtaken."""
         row = self.connection.execute(
-            "SELECT reading, next_offset, position FROM inbox_offsets "
+            "SELECT reading, next_offset, position, topic_id FROM inbox_offsets "
             "WHERE consumer = %s AND topic = %s AND partition = %s FOR UPDATE",
             (self.consumer, *part),
         ).fetchone()
@@ -151,7 +153,7 @@ class InboxTables:
         """Say how far the partition is now; what it had stopped at, it has passed."""
         key = (self.consumer, *part)
         self.connection.execute(
-            "UPDATE inbox_offsets SET reading = %s, next_offset = %s, position = %s, moved_at = now() "
+            "UPDATE inbox_offsets SET reading = %s, next_offset = %s, position = %s, topic_id = %s, moved_at = now() "
             "WHERE consumer = %s AND topic = %s AND partition = %s",
             (*to, *key),
         )
@@ -208,12 +210,14 @@ CREATE TABLE IF NOT EXISTS inbox_offsets (
     reading text NOT NULL DEFAULT '',
     next_offset bigint NOT NULL DEFAULT 0,
     position bigint NOT NULL DEFAULT 0,
+    topic_id text NOT NULL DEFAULT '',
     moved_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (consumer, topic, partition)
 );
 COMMENT ON TABLE inbox_offsets IS 'how far each partition is applied; moves with the effects, in one transaction';
 COMMENT ON COLUMN inbox_offsets.topic IS 'the live topic; its replays are kept here too';
 COMMENT ON COLUMN inbox_offsets.reading IS 'the topic that next_offset is of: live or a replay; empty: none yet';
+COMMENT ON COLUMN inbox_offsets.topic_id IS 'of that topic, by which one that was made anew is told apart';
 COMMENT ON COLUMN inbox_offsets.next_offset IS 'of the record that is to be read next';
 COMMENT ON COLUMN inbox_offsets.position IS 'the highest ce_position seen; what comes below it is a repeat';
 

@@ -23,7 +23,7 @@ from adapters.inbox_tables import InboxTables, Overtaken, Part, Place
 from adapters.incoming import Incoming
 from adapters.kafka_faults import KafkaAway, TopicsWrong
 from adapters.kafka_settings import KafkaSettings
-from tests.broker import Kafka, commit, own_broker
+from tests.broker import Kafka, commit, delete_topic, own_broker
 from tests.own_server import eventually, own_server
 
 NAME = "ledger.entry_posted"
@@ -441,6 +441,32 @@ def _partitions(downstream: Downstream) -> int:
     with downstream.kafka.admin() as admin:
         (described,) = admin.describe_topics([downstream.topic])
     return len(described["partitions"])
+
+
+def test_a_topic_made_anew_is_read_from_its_beginning_and_repeats_drop_out(downstream: Downstream) -> None:
+    """Its offsets are others: where the old one was read to lies somewhere in the middle of what is published again."""
+    downstream.send((1, "a"), (2, "b"))
+    downstream.send((3, "c"))
+    downstream.inbox().catch_up()
+    make_anew(downstream)
+    downstream.send((1, "a"), (2, "b"), (3, "c"), (4, "d"), (5, "e"), (6, "f"), (7, "g"))
+    downstream.inbox().catch_up()
+    assert downstream.applied() == ["a", "b", "c", "d", "e", "f", "g"]
+
+
+def test_a_topic_made_anew_while_it_is_read_is_noticed(downstream: Downstream) -> None:
+    with running(downstream.inbox(client={"metadata_max_age_ms": 200})):
+        downstream.send((1, "a"), (2, "b"))
+        downstream.send((3, "c"))
+        eventually(lambda: downstream.applied() == ["a", "b", "c"], "the messages")
+        make_anew(downstream)
+        downstream.send((1, "a"), (2, "b"), (3, "c"), (4, "d"), (5, "e"), (6, "f"), (7, "g"))
+        eventually(lambda: downstream.applied() == ["a", "b", "c", "d", "e", "f", "g"], "what came after")
+
+
+def make_anew(downstream: Downstream) -> None:
+    delete_topic(downstream.kafka, downstream.topic)
+    downstream.make(downstream.topic)
 
 
 def test_what_retention_took_unread_is_never_skipped(downstream: Downstream) -> None:
