@@ -16,6 +16,7 @@ connection only, and does not end the transaction.
     reading ── the database or Kafka is away ──▶ waiting (0.1 s, longer each time, up to 5 s) ── it is back ──▶ reading
 """
 
+import inspect
 import re
 import threading
 import time
@@ -35,6 +36,7 @@ from kafka.errors import (
     NoOffsetForPartitionError,
     OffsetOutOfRangeError,
 )
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import TransactionStatus
 
 from adapters.database import DatabaseUnavailable
@@ -57,6 +59,8 @@ POISON_SECONDS = 60.0
 """After how long a message that could not be applied is tried again."""
 STUCK_SECONDS = 30
 """How long a transaction may stand still before PostgreSQL ends it, and with it the hold on its partition."""
+
+SHOWN_OF_ERROR = 500
 
 REPLAY = ".replay."
 _TOPIC = re.compile(r"[a-z][a-z0-9.-]*")
@@ -142,9 +146,19 @@ class Inbox:
     _told: dict[Part, str] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        for name in self.handlers:
+        for name, handler in self.handlers.items():
             if name not in KNOWN_VERSIONS:
                 raise ValueError(f"there is no {name} in the contract of this release; take the handler out or mend it")
+            if not callable(handler):
+                raise ValueError(
+                    f"the handler of {name} cannot be called; write a function of a connection and a message"
+                )
+        try:
+            conninfo_to_dict(self.database_url)
+        except psycopg.ProgrammingError as error:
+            raise ValueError(
+                "the consumer's database has no PostgreSQL address; write postgresql://user:password@host:port/database"
+            ) from error
         for topic in self.topics:
             if not _TOPIC.fullmatch(topic):
                 raise ValueError(f"{topic!r} is not a topic like deals; write it without the house's name")
@@ -185,9 +199,10 @@ class Inbox:
         """
         with _Reading(self) as reading:
             ends = reading.ends()
-            while left := reading.left(ends):
+            while (left := reading.left(ends)) and not self._stopping.is_set():
                 reading.round()
                 self._raise_if_only_poison_is(left, reading)
+        self._stopping.clear()
 
     def _raise_if_only_poison_is(self, left: set[Part], reading: "_Reading") -> None:
         stops = reading.tables.stops([part.topic for part in left])
@@ -527,10 +542,9 @@ class _Reading(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python
                 self.tables.move(part, to, repeats)
                 done = True
         except psycopg.Error as error:
-            if not done:
-                raise
-            # a constraint that is checked at the end does not say whose it is: try with fewer
-            raise _Failed(len(messages) // 2, f"its transaction cannot commit: {_said(error)}") from error
+            # what shows only at the end, like a constraint, does not say whose it is: try with fewer
+            what = "commit" if done else "go on"
+            raise _Failed(len(messages) // 2, f"its transaction cannot {what}: {_said(error)}") from error
         self._places[partition] = to
         self._unbroken.pop(partition, None)
         self.inbox.tell_well()
@@ -541,14 +555,21 @@ class _Reading(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python
         if handler is None:
             return
         connection = self.tables.connection
+        whose = f"the handler of {message.name}"
         try:
-            handler(connection, message)
+            gave: object = handler(connection, message)
         except Exception as error:
             if isinstance(error, psycopg.Error) and self.tables.fault(error):
                 raise
-            raise _Failed(number, f"the handler of {message.name} raised {_said(error)}; mend it") from error
-        if connection.info.transaction_status == TransactionStatus.INERROR:
-            raise _Failed(number, f"the handler of {message.name} left its transaction failed; let the error through")
+            raise _Failed(number, f"{whose} raised {_said(error)}; mend it") from error
+        if inspect.isgenerator(gave) or inspect.iscoroutine(gave):
+            gave.close()
+            raise _Failed(number, f"{whose} gave a {type(gave).__name__}, which does nothing by itself; let it work")
+        status = connection.info.transaction_status
+        if status == TransactionStatus.INERROR:
+            raise _Failed(number, f"{whose} left its transaction failed; let the error through")
+        if status == TransactionStatus.IDLE:
+            raise _Failed(number, f"{whose} ended its transaction, which is the inbox's to end; take that out")
 
     def _check_unbroken(self, partition: TopicPartition, first: Incoming) -> None:
         """After a replay the live topic must begin no later than where the replay ended."""
@@ -581,9 +602,11 @@ def _live(topic: str) -> str:
 
 
 def _text(value: bytes | None) -> str:
-    return (value or b"").decode(errors="replace")
+    return (value or b"").decode(errors="replace").replace("\0", " ")
 
 
 def _said(error: BaseException) -> str:
+    """In one line that a table and a log can hold."""
     words = (error.diag.message_primary if isinstance(error, psycopg.Error) else None) or str(error)
-    return f"{type(error).__name__}: {' '.join(words.split())}"
+    line = " ".join(words.replace("\0", " ").split())
+    return f"{type(error).__name__}: {line if len(line) <= SHOWN_OF_ERROR else f'{line[:SHOWN_OF_ERROR]}…'}"

@@ -54,7 +54,7 @@ class InboxTables:
 
     def __init__(self, database_url: str, consumer: str, schema: str | None, stuck_seconds: int) -> None:
         self.consumer = consumer
-        self._schema = schema
+        self._schema, self._stuck_seconds = schema, stuck_seconds
         self._conninfo = make_conninfo(
             database_url,
             options=" ".join(
@@ -194,6 +194,12 @@ class InboxTables:
 
     def fault(self, error: psycopg.Error) -> DatabaseUnavailable | None:
         """What befell the server or the way to it; None where the fault is in what was asked of it."""
+        if isinstance(error, psycopg.errors.IdleInTransactionSessionTimeout):
+            return DatabaseUnavailable(
+                f"{self._database.where} ended a transaction that stood still for more than {self._stuck_seconds} s, "
+                "as in a handler that waits for something else; make it quicker, or give the inbox more stuck_seconds",
+                "a transaction that does not stand still",
+            )
         asked_wrongly = isinstance(error, psycopg.errors.InFailedSqlTransaction) or not (error.sqlstate or self._lost)
         return None if asked_wrongly else self._database.fault(error)
 

@@ -114,6 +114,8 @@ def attributes(record: Record) -> dict[str, str]:
             headers[name] = (value or b"").decode()
         except UnicodeDecodeError as error:
             raise NotReadable(f"the header {_shown(name)} is not UTF-8; find out who wrote it") from error
+        if "\0" in headers[name]:
+            raise NotReadable(f"the header {_shown(name)} has characters that are no text; find out who wrote it")
     missing = [name for name in _REQUIRED if not headers.get(name)]
     if missing:
         raise NotReadable(f"it is no CloudEvent of Trailbook's, because it has no {missing[0]}; find out who wrote it")

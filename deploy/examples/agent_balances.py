@@ -14,11 +14,16 @@ import sys
 
 import psycopg
 
-from adapters.inbox import Inbox
+from adapters.database import DatabaseUnavailable
+from adapters.faults import SettingsWrong
+from adapters.inbox import HistoryGone, Inbox, Poison
 from adapters.incoming import Incoming
+from adapters.kafka_faults import KafkaAway, TopicsWrong
 from adapters.kafka_settings import KafkaSettings
 
 NAME = "agent-balances"
+TOLD = (DatabaseUnavailable, KafkaAway, TopicsWrong, HistoryGone, Poison, SettingsWrong)
+"""What the kit says in one sentence; while it runs, it waits for a database or a broker that is away."""
 TABLE = """
 SELECT pg_advisory_xact_lock(1);  -- two processes may start at once
 CREATE TABLE IF NOT EXISTS agent_balance (
@@ -47,7 +52,10 @@ def differences(connection: psycopg.Connection) -> list[str]:
     """Where the table says something else than Trailbook's own ledger, as known at the position read up to."""
     known = connection.execute("SELECT max(position) FROM inbox_offsets WHERE consumer = %s", (NAME,)).fetchone()[0]
     command = ["trailbook", "ledger", "balances", "--json", "--known", str(known)]
-    said = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
+    try:
+        said = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
+    except (OSError, subprocess.CalledProcessError) as error:
+        sys.exit(f"`{' '.join(command)}` does not answer, so that nothing can be compared: {error}")
     theirs = {(row["book"], row["currency"]): row["amount_minor"] for row in json.loads(said)["balances"]}
     ours = {}
     for agent, currency, payable, held in connection.execute("SELECT * FROM agent_balance"):
@@ -61,17 +69,29 @@ def main() -> None:
     arguments.add_argument("--once", action="store_true", help="apply what the topic holds now, then end")
     arguments.add_argument("--check", action="store_true", help="the same, then compare; 1 where balances differ")
     given = arguments.parse_args()
-    url, house = os.environ["CONSUMER_DATABASE_URL"], os.environ.get("TRAILBOOK_HOUSE", "trailbook")
-    kafka, handlers = KafkaSettings.from_environment(), {"ledger.entry_posted": add_up}
-    inbox = Inbox(url, consumer=NAME, house=house, topics=["ledger-entries"], kafka=kafka, handlers=handlers)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: inbox.stop())
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(TABLE)
-        inbox.catch_up() if given.once or given.check else inbox.run()
-        if given.check and (found := differences(connection)):
-            sys.exit("\n".join(found))
+    try:
+        follow(once=given.once or given.check, check=given.check)
+    except psycopg.Error as error:
+        sys.exit(f"CONSUMER_DATABASE_URL cannot be used: {' '.join(str(error).split())}")
+    except TOLD as fault:
+        sys.exit(str(fault))
     print("balances agree with Trailbook's" if given.check else "stopped")
+
+
+def follow(*, once: bool, check: bool) -> None:
+    """Keep the table, until stopped or to the topic's end."""
+    url, house = os.environ.get("CONSUMER_DATABASE_URL"), os.environ.get("TRAILBOOK_HOUSE") or "trailbook"
+    if not url:
+        sys.exit("CONSUMER_DATABASE_URL is not set; write your own PostgreSQL, like postgresql://crm@db.example/crm")
+    kafka, handlers = KafkaSettings.from_environment(), {"ledger.entry_posted": add_up}
+    with psycopg.connect(url, autocommit=True) as connection:
+        inbox = Inbox(url, consumer=NAME, house=house, topics=["ledger-entries"], kafka=kafka, handlers=handlers)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: inbox.stop())
+        connection.execute(TABLE)
+        inbox.catch_up() if once else inbox.run()
+        if check and (found := differences(connection)):
+            sys.exit("\n".join(found))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """The consumer kit on a real broker and PostgreSQL: once each, in order, nothing skipped, and clear when it cannot."""
 
 import os
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
 from threading import Thread
@@ -257,7 +258,7 @@ def test_a_process_stopped_in_the_middle_of_its_transaction_does_not_keep_its_pa
             downstream.inbox().catch_up()
             stopped.connection.execute("SELECT 1")
 
-    with pytest.raises(DatabaseUnavailable, match="idle-in-transaction timeout"):
+    with pytest.raises(DatabaseUnavailable, match="stood still for more than 1 s"):
         sleep_and_wake()
     assert downstream.applied() == ["a"]
 
@@ -369,6 +370,14 @@ def test_bytes_that_are_no_cloudevent_stop_their_partition(downstream: Downstrea
         downstream.inbox().catch_up()
 
 
+@pytest.mark.parametrize("name", ["ce_id", "ce_subject", "ce_correlationid"])
+def test_a_header_that_no_database_holds_stops_its_partition(downstream: Downstream, name: str) -> None:
+    headers: dict[str, Any] = {name: b"a\0b"}
+    downstream.send((1, "a"), **headers)
+    with pytest.raises(Poison, match=f"the header '{name}' has characters that are no text"):
+        downstream.inbox().catch_up()
+
+
 def test_newer_versions_can_be_let_through(downstream: Downstream) -> None:
     downstream.send((1, "a"), ce_type=b"trailbook.ledger.entry_posted.v2")
     downstream.inbox(newer_versions=True).catch_up()
@@ -384,6 +393,24 @@ def swallowing(connection: psycopg.Connection, message: Incoming) -> None:
             return
 
 
+def at_b(spoil: Callable[[psycopg.Connection], object]) -> Handler:
+    """A handler that does its work, and at one message something else besides."""
+
+    def spoiling(connection: psycopg.Connection, message: Incoming) -> object:
+        apply(connection, message)
+        return spoil(connection) if message.id == "b" else None
+
+    return spoiling  # type: ignore[return-value]
+
+
+def _raise(error: Exception) -> None:
+    raise error
+
+
+async def _later() -> None:
+    """Never awaited by who expects no coroutine."""
+
+
 def committing(connection: psycopg.Connection, message: Incoming) -> None:
     apply(connection, message)
     if message.id == "b":
@@ -395,6 +422,14 @@ def committing(connection: psycopg.Connection, message: Incoming) -> None:
     [
         (swallowing, "left its transaction failed; let the error through"),
         (committing, "ProgrammingError: Explicit commit"),
+        (at_b(lambda connection: connection.execute("ROLLBACK")), "ended its transaction, which is the inbox's to end"),
+        (
+            at_b(lambda connection: (row for row in connection.execute("SELECT 1"))),
+            "gave a generator, which does nothing by itself; let it work",
+        ),
+        (at_b(lambda connection: _later()), "gave a coroutine, which does nothing by itself; let it work"),
+        (at_b(lambda connection: connection.execute("SET search_path TO pg_catalog")), "cannot go on: UndefinedTable"),
+        (at_b(lambda connection: _raise(ValueError("a\0b\n" + "c" * 10_000))), "ValueError: a b c{400,600}…; mend it"),
     ],
 )
 def test_a_handler_that_spoils_its_transaction_is_stopped_at(
@@ -405,6 +440,15 @@ def test_a_handler_that_spoils_its_transaction_is_stopped_at(
         downstream.inbox(handler).catch_up()
     assert stopped.value.stop.ce_id == "b"
     assert downstream.applied() == ["a"]
+
+
+def test_a_handler_that_stands_still_is_told_from_a_server_that_is_away(downstream: Downstream) -> None:
+    downstream.send((1, "a"), (2, "b"))
+    slow = at_b(lambda connection: time.sleep(2.5))
+    with pytest.raises(DatabaseUnavailable, match="stood still for more than 1 s, as in a handler") as away:
+        downstream.inbox(slow, stuck_seconds=1).catch_up()
+    assert away.value.waits_for == "a transaction that does not stand still"
+    assert downstream.applied() == []
 
 
 def test_what_fails_only_at_the_commit_is_found_too(downstream: Downstream) -> None:

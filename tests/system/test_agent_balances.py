@@ -57,3 +57,34 @@ def test_the_check_says_which_balance_differs_and_ends_with_1(house: House, crm:
     checked = crm.ended("--check")
     assert checked.stderr == f"agent:{agent}:payable USD: here {payable}, Trailbook {payable - 1}\n"
     assert checked.returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"CONSUMER_DATABASE_URL": ""}, "CONSUMER_DATABASE_URL is not set; write your own PostgreSQL, like "),
+        ({"CONSUMER_DATABASE_URL": "nowhere"}, "_URL cannot be used: "),
+        (
+            {"CONSUMER_DATABASE_URL": "postgresql://crm:keep-it@127.0.0.1:1/crm"},
+            "CONSUMER_DATABASE_URL cannot be used: ",
+        ),
+        ({"TRAILBOOK_KAFKA_BOOTSTRAP_SERVERS": ""}, "TRAILBOOK_KAFKA_BOOTSTRAP_SERVERS is not set; write where "),
+        ({"TRAILBOOK_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"}, "Kafka at 127.0.0.1:1 cannot be used: nothing listens "),
+        ({"TRAILBOOK_KAFKA_PARTITION": "3"}, "there is no TRAILBOOK_KAFKA_PARTITION; write TRAILBOOK_KAFKA_PARTITIONS"),
+        ({"TRAILBOOK_HOUSE": "elsewhere"}, "there is no topic elsewhere.ledger-entries; run `trailbook relay topics"),
+        ({"PATH": "/nowhere"}, "`trailbook ledger balances --json --known "),
+        (
+            {"TRAILBOOK_DATABASE_URL": "postgresql://127.0.0.1:1/x"},
+            "does not answer, so that nothing can be compared: ",
+        ),
+    ],
+)
+def test_what_is_wrong_with_its_surroundings_is_said_in_one_sentence(
+    crm: Consumers, changed: dict[str, str], says: str
+) -> None:
+    crm.environment |= changed
+    ended = crm.ended("--check")
+    assert ended.returncode == 1
+    assert says in ended.stderr.splitlines()[-1]
+    assert "Traceback" not in ended.stderr
+    assert "keep-it" not in ended.stderr
