@@ -75,7 +75,7 @@ class Connections(KafkaConnectionManager):  # type: ignore[misc]  # kafka-python
 
 
 def _tells(error: Exception) -> bool:
-    return isinstance(error, _REFUSED) or "Handshake failed" in str(error)
+    return isinstance(error, _REFUSED) or any(sign in str(error) for sign in ("Handshake failed", "_ALERT_"))
 
 
 class Contact:
@@ -173,6 +173,7 @@ _SIGNS = (
     ("ECONNREFUSED", "nothing listens there; start the broker, or correct the address"),
     ("ETIMEDOUT", "no answer comes from there; start the broker, or correct the address"),
     ("timed out", "no answer comes from there; start the broker, or correct the address"),
+    ("Timeout during", f"it takes connections and does not answer; it is too busy, or {_OTHERWISE}"),
     ("Unable to bootstrap", "no answer comes from there; start the broker, or correct the address"),
     ("WRONG_VERSION_NUMBER", _OTHERWISE),
     ("Invalid frame length", _OTHERWISE),
