@@ -198,6 +198,7 @@ class Relay:
         """By taking the lease anew: under a later epoch, if nobody else has it."""
         assert self._lease is not None
         logger.warning("fenced", epoch=self._lease.epoch, because=str(fault))
+        self.state = "starting"  # so that it is said what comes of it
         self._lease.release()
         time.sleep(FIRST_WAIT_SECONDS)
 

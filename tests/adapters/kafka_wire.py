@@ -21,6 +21,14 @@ WORKED_ON_SECONDS = 0.3
 """What a broker has time for that has got a request."""
 
 
+class Held:
+    """A request that a client has sent and the broker has not got."""
+
+    def __init__(self, kind: int) -> None:
+        self.kind = kind
+        self.seen, self.released = threading.Event(), threading.Event()
+
+
 class Wire:
     """Listens in front of a broker, which tells its clients this address."""
 
@@ -28,6 +36,7 @@ class Wire:
         self.port, self._broker_port = port, broker_port
         self._kind, self._moment, self._cuts_left = -1, "", 0
         self._hushed_by = -1
+        self._holding: Held | None = None
         self._kept_kind, self._late, self._deliver_after = -1, b"", b""
         self._open: list[socket.socket] = []
         self._hushed: set[socket.socket] = set()
@@ -67,6 +76,11 @@ class Wire:
     def was_delivered_late(self) -> bool:
         return not self._deliver_after
 
+    def hold(self, kind: int) -> "Held":
+        """Keep the next such request, and what its connection sends after it, until it is released."""
+        self._holding = Held(kind)
+        return self._holding
+
     def close(self) -> None:
         self._listener.close()
         for one in self._open:
@@ -95,6 +109,10 @@ class Wire:
                     self._hushed_by, self._hushed = -1, set(self._open)
                 if client in self._hushed:
                     continue
+                if (held := self._holding) is not None and kind == held.kind:
+                    self._holding = None
+                    held.seen.set()
+                    held.released.wait()
                 if kind == self._kept_kind:
                     self._kept_kind, self._late = -1, size + request
                     client.shutdown(socket.SHUT_RDWR)

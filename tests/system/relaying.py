@@ -87,7 +87,11 @@ def relay(database: Database, bootstrap_servers: str, *options: str) -> Iterator
 
 
 def wait_until_told(run: Runner, what: str, times: int = 1) -> None:
-    eventually(lambda: len(run.told(what)) >= times, f"{what}, {times} times")
+    try:
+        eventually(lambda: len(run.told(what)) >= times, f"{what}, {times} times")
+    except AssertionError as error:
+        error.add_note("\n".join(run.lines[-20:]))
+        raise
 
 
 # -- what is to be in the topics, and what is
