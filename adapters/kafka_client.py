@@ -153,8 +153,8 @@ def away(kafka: KafkaSettings, error: Exception, contact: Contact | None = None)
     for sign, because in _CERTIFICATES:
         if sign in said:
             return KafkaRefuses(f"{kafka.where} cannot be used: {because} ({_reason(said)})", "certificates that fit")
-    because = next((because for sign, because in _SIGNS if sign in said), said)
-    return KafkaAway(f"{kafka.where} cannot be used: {because.format(protocol=kafka.security_protocol)}")
+    because = next((because.format(protocol=kafka.security_protocol) for sign, because in _SIGNS if sign in said), said)
+    return KafkaAway(f"{kafka.where} cannot be used: {because}")
 
 
 _OTHERWISE = (

@@ -18,7 +18,7 @@ from kafka import errors as kafka_errors
 from kafka.errors import KafkaError
 from kafka.partitioner import DefaultPartitioner
 from kafka.partitioner.default import murmur2
-from kafka.producer.future import FutureRecordMetadata
+from kafka.producer.future import FutureRecordMetadata, RecordMetadata
 
 from adapters.kafka_client import Contact, away, connected, faults_explained
 from adapters.kafka_faults import Fenced, KafkaAway, MessageTooLarge, TopicsWrong
@@ -146,6 +146,8 @@ class Publisher:
         self._topic_ids: dict[str, str] = {}
         self._position = 0
         """Up to which the topics were published to."""
+        self._written: dict[tuple[str, int], int] = {}
+        """The last offset that was acknowledged in each partition of a topic."""
         self._contact = Contact()
         self._producer: KafkaProducer | None = None
 
@@ -353,6 +355,20 @@ class Publisher:
                 self._wait(partial(_is_done_after, message))
             if message.exception is not None:
                 raise message.exception
+            self._must_be_new(message.value)
+
+    def _must_be_new(self, written: RecordMetadata) -> None:
+        """An acknowledgement counts with an offset of its own. Raises KafkaAway.
+
+        kafka-python begins to count a partition's batches anew after some errors, and goes on sending; the broker then
+        takes the next batch for one that it has got before, and acknowledges that.
+        """
+        partition = written.topic, written.partition
+        if written.offset <= self._written.get(partition, -1):
+            raise KafkaAway(
+                f"{self.kafka.where} took messages to {written.topic} for repeats of others; they are sent once more"
+            )
+        self._written[partition] = written.offset
 
     def _commit(self, producer: KafkaProducer) -> None:
         """As ``commit_transaction``, which would wait without an end while the broker is away."""

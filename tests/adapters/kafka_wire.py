@@ -1,4 +1,6 @@
-"""A proxy in front of a broker that cuts connections at a chosen request, hushes them, or delivers a request late."""
+"""A proxy in front of a broker that cuts connections at a chosen request, hushes them, answers with errors, or delivers
+a request late.
+"""
 
 import socket
 import struct
@@ -37,6 +39,8 @@ class Wire:
         self._kind, self._moment, self._cuts_left = -1, "", 0
         self._hushed_by = -1
         self._holding: Held | None = None
+        self._refused_kind, self._error, self._refusals_left = -1, 0, 0
+        self._refused: set[tuple[socket.socket, bytes]] = set()
         self._kept_kind, self._late, self._deliver_after = -1, b"", b""
         self._open: list[socket.socket] = []
         self._hushed: set[socket.socket] = set()
@@ -81,6 +85,14 @@ class Wire:
         self._holding = Held(kind)
         return self._holding
 
+    def refuse(self, kind: int, error: int, times: int = 1) -> None:
+        """The next such requests are answered with an error, though the broker has done what was asked."""
+        self._refused_kind, self._error, self._refusals_left = kind, error, times
+
+    @property
+    def refusals_left(self) -> int:
+        return self._refusals_left
+
     def close(self) -> None:
         self._listener.close()
         for one in self._open:
@@ -120,6 +132,9 @@ class Wire:
                 if self._late and kind == PRODUCE and self._deliver_after in request:
                     self._deliver(broker, size + request)
                     continue
+                if self._refusals_left > 0 and kind == self._refused_kind:
+                    self._refusals_left -= 1
+                    self._refused.add((client, request[4:8]))
                 cut = self._cuts_left > 0 and kind == self._kind
                 if cut:
                     self._cuts_left -= 1
@@ -142,15 +157,28 @@ class Wire:
             _exactly(own, *struct.unpack(">i", _exactly(own, 4)))
 
     def _answer(self, broker: socket.socket, client: socket.socket) -> None:
-        with suppress(OSError):
-            while data := broker.recv(65536):
+        with suppress(OSError, EOFError):
+            while True:
+                size = _exactly(broker, 4)
+                answer = _exactly(broker, *struct.unpack(">i", size))
+                if (client, answer[:4]) in self._refused:
+                    answer = _with_error(answer, self._refused_kind, self._error)
                 with suppress(OSError):
                     if broker not in self._hushed:
-                        client.sendall(data)
+                        client.sendall(size + answer)
         with suppress(OSError):
             client.shutdown(socket.SHUT_RDWR)
         client.close()
         broker.close()
+
+
+def _with_error(answer: bytes, kind: int, error: int) -> bytes:
+    """The answer with another error, in the versions of the protocol that kafka-python 3.0.12 speaks with Kafka 4."""
+    at = 5 if kind == PRODUCE else 9  # behind the request's number, tags, and the time to throttle
+    if kind in (PRODUCE, ADD_PARTITIONS):
+        # the first topic's first partition: how many topics, the topic's name, how many partitions, its number
+        at += 1 + answer[at + 1] + 1 + 4
+    return answer[:at] + struct.pack(">h", error) + answer[at + 2 :]
 
 
 def _exactly(stream: socket.socket, size: int) -> bytes:

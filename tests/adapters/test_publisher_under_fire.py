@@ -157,6 +157,30 @@ def test_connections_that_fall_silent_for_ever_are_given_up_within_seconds(
     _must_hold_all(own, house, 40)
 
 
+ANYTIME = {"unknown": -1, "timed out": 7, "coordinator loading": 14, "coordinator not there": 15, "not coordinator": 16}
+OF_TRANSACTIONS = {"fenced": 90, "old epoch": 47, "wrong state": 48, "mapping gone": 49, "under way": 51}
+OF_SENDING = {"not leader": 6, "too few replicas": 19, "appended, too few replicas": 20, "disk": 56, "out of order": 45}
+ERRORS = [
+    *((END_TRANSACTION, error) for error in (ANYTIME | OF_TRANSACTIONS).values()),
+    *((INIT_PRODUCER_ID, error) for error in (ANYTIME | OF_TRANSACTIONS).values()),
+    *((ADD_PARTITIONS, error) for error in (ANYTIME | OF_TRANSACTIONS).values()),
+    *((PRODUCE, error) for error in (OF_SENDING | OF_TRANSACTIONS | {"unknown": -1, "producer unknown": 59}).values()),
+]
+
+
+@pytest.mark.parametrize(("kind", "error"), ERRORS)
+def test_an_error_though_it_was_done_loses_nothing(
+    wired: tuple[EmbeddedKafka, Wire], through: KafkaSettings, house: str, kind: int, error: int
+) -> None:
+    own, wire = wired
+    wire.refuse(kind, error, times=2)
+
+    _carry_on(through, house, 40)
+
+    assert wire.refusals_left == 0
+    _must_hold_all(own, house, 40)
+
+
 @pytest.mark.parametrize("topic", ["deals", "relay-positions"])
 def test_a_commit_that_arrives_during_the_next_transaction_commits_no_place_without_its_messages(
     wired: tuple[EmbeddedKafka, Wire], through: KafkaSettings, house: str, topic: str
