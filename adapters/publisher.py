@@ -199,9 +199,11 @@ class Publisher:
             # Only now: a commit that was sent twice may arrive a second time amid the next transaction, and the broker
             # takes it for that one's. What it then commits must hold no place before its messages.
             key, partition = self.place_key.encode(), self._positions.partition
-            self._wait_for_all([self._send(producer, self._positions.topic, place.to_bytes(), key, None, partition)])
+            noted = self._send(producer, self._positions.topic, place.to_bytes(), key, None, partition)
+            self._wait_for_all([noted])
             if anew := self.made_anew():
                 raise TopicsWrong(self.kafka.where, [self._anew(anew)])
+            self._must_be_new([*sent, noted])
             self._commit(producer)
             self._position = reached.position
         except KafkaError as error:
@@ -355,20 +357,21 @@ class Publisher:
                 self._wait(partial(_is_done_after, message))
             if message.exception is not None:
                 raise message.exception
-            self._must_be_new(message.value)
 
-    def _must_be_new(self, written: RecordMetadata) -> None:
+    def _must_be_new(self, sent: Sequence[FutureRecordMetadata]) -> None:
         """An acknowledgement counts with an offset of its own. Raises KafkaAway.
 
         kafka-python begins to count a partition's batches anew after some errors, and goes on sending; the broker then
         takes the next batch for one that it has got before, and acknowledges that.
         """
-        partition = written.topic, written.partition
-        if written.offset <= self._written.get(partition, -1):
-            raise KafkaAway(
-                f"{self.kafka.where} took messages to {written.topic} for repeats of others; they are sent once more"
-            )
-        self._written[partition] = written.offset
+        for message in sent:
+            written: RecordMetadata = message.value
+            partition = written.topic, written.partition
+            if written.offset <= self._written.get(partition, -1):
+                raise KafkaAway(
+                    f"{self.kafka.where} took messages to {written.topic} for repeats; they are sent once more"
+                )
+            self._written[partition] = written.offset
 
     def _commit(self, producer: KafkaProducer) -> None:
         """As ``commit_transaction``, which would wait without an end while the broker is away."""

@@ -52,7 +52,9 @@ class RelayProcess(Runner):
     """A process of `trailbook relay run` and what it logs."""
 
     def told_last(self, what: str) -> bool:
-        return any(f"] {what}" in line for line in self.lines[-1:])
+        """That it goes on is said after what it goes on with."""
+        lines = [line for line in self.lines if "] going on" not in line]
+        return any(f"] {what}" in line for line in lines[-1:])
 
     def kill(self) -> None:
         self.process.kill()

@@ -312,7 +312,7 @@ def _epoch(process: RelayProcess) -> int:
     """Of the lease under which it publishes, as far as it knows itself; 0: it does not."""
     if not process.told_last("relaying"):
         return 0
-    return int(process.lines[-1].rpartition("epoch=")[2].split()[0])
+    return int(process.told("relaying")[-1].rpartition("epoch=")[2].split()[0])
 
 
 @contextmanager

@@ -108,7 +108,11 @@ def who_publishes(one: RelayProcess, other: RelayProcess) -> tuple[RelayProcess,
     def leads(this: RelayProcess, that: RelayProcess) -> bool:
         return this.told_last("relaying") and that.told_last("standing by")
 
-    eventually(lambda: leads(one, other) or leads(other, one), "one publishes and the other stands by")
+    try:
+        eventually(lambda: leads(one, other) or leads(other, one), "one publishes and the other stands by")
+    except AssertionError as error:
+        error.add_note("\n".join([*one.lines[-10:], "the other:", *other.lines[-10:]]))
+        raise
     return (one, other) if leads(one, other) else (other, one)
 
 
