@@ -93,6 +93,7 @@ def until_it_stops(database: Database, limit: int) -> tuple[list[Batch], Unpubli
         try:
             while True:
                 found.append(source.after(reached, limit))
+                assert found[-1].reached != reached, "it neither stops nor goes on"
                 reached = found[-1].reached
         except Unpublishable as stopped:
             return found, stopped
