@@ -248,7 +248,10 @@ class Database:
         return unreachable
 
     def _init_needed(self) -> InitNeeded:
-        return InitNeeded(f"the house {self.house} does not exist at {self.where}; run `trailbook init`")
+        return InitNeeded(
+            f"the house {self.house} does not exist at {self.where}, or is not as this release makes it; "
+            "run `trailbook init`"
+        )
 
     def _forbidden(self, error: psycopg.Error) -> DatabaseUnavailable:
         user = conninfo_to_dict(self.url).get("user") or "the connecting user"

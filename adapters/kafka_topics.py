@@ -210,6 +210,9 @@ def _settings(admin: KafkaAdminClient, names: Iterable[str]) -> dict[str, dict[s
     if not resources:
         return {}
     found = admin.describe_configs(resources, config_filter="all")["topic"]
+    if unseen := [name for name, settings in found.items() if not settings]:
+        # who may not see them gets none, and no error
+        raise kafka_errors.TopicAuthorizationFailedError(f"{', '.join(unseen)} (DescribeConfigs)")
     return {name: {setting: value["value"] for setting, value in settings.items()} for name, settings in found.items()}
 
 

@@ -135,7 +135,7 @@ class Relay:
             expires = time.monotonic() + self._lease.held().seconds  # its holder may have been killed
             while not self._elected():
                 if time.monotonic() > expires + POLL_SECONDS:
-                    raise LeaseHeld(f"{self._follows} publishes already, and goes on; there is nothing to do once")
+                    raise LeaseHeld(f"{self._follows} publishes already, or waits to; there is nothing to do once")
                 time.sleep(POLL_SECONDS / 10)
         try:
             self._lead(once=True)

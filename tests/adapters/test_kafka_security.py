@@ -11,6 +11,7 @@ import pytest
 from kafka import KafkaAdminClient
 from kafka.admin import (
     ACL,
+    ACLFilter,
     ACLOperation,
     ACLPermissionType,
     ACLResourcePatternType,
@@ -27,6 +28,7 @@ from adapters.publisher import Publisher
 from projections.published.messages import Message
 from projections.published.reached import Reached
 from tests.broker import own_broker
+from tests.own_server import eventually
 
 HOUSE = "west"
 
@@ -230,3 +232,26 @@ def test_a_user_without_rights_is_told_what_it_may_not_do(secured: Secured) -> N
         assert f"does not permit the user guest {denied}" in str(refused)
     with pytest.raises(KafkaRefuses, match="to publish under this transactional id"):
         _publisher(secured.settings("SASL_SSL"), transactional_id="another").open()
+
+
+def test_who_may_not_see_how_topics_are_set_is_told(secured: Secured) -> None:
+    """Kafka answers with no settings at all, which are not to be taken for wrong ones."""
+    settings = secured.settings("SASL_SSL")
+    create_topics(settings, HOUSE)
+    topics = ResourcePattern(ResourceType.TOPIC, f"{HOUSE}.", ACLResourcePatternType.PREFIXED)
+    seeing: tuple[Any, ...] = ("User:relay", "*", ACLOperation.DESCRIBE_CONFIGS, ACLPermissionType.DENY, topics)
+    with closing(KafkaAdminClient(bootstrap_servers=secured.own.bootstrap_servers)) as admin:
+        admin.create_acls([ACL(*seeing)])
+        try:
+            eventually(lambda: "(DescribeConfigs)" in _told(settings), "the right is gone")
+        finally:
+            admin.delete_acls([ACLFilter(*seeing)])
+    eventually(lambda: _told(settings) == "", "the right is back")
+
+
+def _told(settings: KafkaSettings) -> str:
+    try:
+        check_topics(settings, HOUSE)
+    except KafkaRefuses as refused:
+        return str(refused)
+    return ""

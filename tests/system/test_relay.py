@@ -97,7 +97,7 @@ def test_given_one_that_publishes_then_there_is_nothing_to_do_once(database: Dat
         wait_until_told(run, "relaying")
         said = program.run("relay", "run", "--once")
         assert said.code == 1
-        assert said.err.splitlines()[-1].endswith("publishes already, and goes on; there is nothing to do once")
+        assert said.err.splitlines()[-1].endswith("publishes already, or waits to; there is nothing to do once")
         run.kill()
         assert program.run("relay", "run", "--once").code == 0, "it waits until the lease of a killed one has run out"
 
