@@ -119,8 +119,9 @@ class EventAt(NamedTuple):
 
     event_id: str
     topic: str
-    command_id: str
-    correlation_id: str
+    command_id: str | None
+    """None where what is stored cannot be read; so is the next."""
+    correlation_id: str | None
 
 
 def event_at(connection: psycopg.Connection, house: str, position: int) -> EventAt | None:
@@ -132,8 +133,11 @@ def event_at(connection: psycopg.Connection, house: str, position: int) -> Event
     if row is None:
         return None
     stream, version, topic, state = row
-    said = orjson.loads(bytes(state))
-    return EventAt(f"{stream}@{version}", topic, said["command_id"], said["correlation_id"])
+    try:
+        said = orjson.loads(bytes(state))
+        return EventAt(f"{stream}@{version}", topic, said["command_id"], said["correlation_id"])
+    except (orjson.JSONDecodeError, TypeError, KeyError):
+        return EventAt(f"{stream}@{version}", topic, None, None)
 
 
 def read_log(connection: psycopg.Connection, house: str, after: int, upto: int) -> Iterator[Recorded]:

@@ -111,7 +111,7 @@ def of_event(found: EventAt | None) -> dict[str, Any]:
         "command_id": found.command_id,
         "correlation_id": found.correlation_id,
     }
-    return {"topic": found.topic, **{name: shown_id(value) for name, value in ids.items()}}
+    return {"topic": found.topic, **{name: shown_id(value) for name, value in ids.items() if value is not None}}
 
 
 def shown_id(value: str) -> str:

@@ -279,6 +279,28 @@ def test_given_an_event_that_no_release_knows_then_what_comes_before_it_is_publi
     assert (places(kafka, database)[-1].position, places(kafka, database)[-1].ledger_position) == (39, 39)
 
 
+@pytest.mark.parametrize("stored", [b"", b"rubbish", b"{}", b"[]", b"\xff\xfe", b'{"actor":{"issuer":"hou'])
+def test_given_stored_bytes_that_are_broken_then_it_stops_there_and_goes_on_once_they_are_mended(
+    database: Database, log: PostgresLog, kafka: Kafka, stored: bytes
+) -> None:
+    """Also the log's line about it can tell no more than where it is."""
+    with_topics(database, kafka.bootstrap_servers)
+    record(log, story().log.events[:40])
+    execute(database, "CREATE TABLE {house}.kept AS SELECT * FROM {house}.house_events WHERE notification_id = 30")
+    broken = f"UPDATE {{house}}.house_events SET state = '\\x{stored.hex()}' WHERE notification_id = 30"
+    execute(database, broken)
+    program = Program(relay_environment(database, kafka.bootstrap_servers))
+    said = program.run("relay", "run", "--once")
+    assert said.code == 1
+    assert said.err.splitlines()[-1].startswith("position 30 cannot be published: ")
+    assert places(kafka, database)[-1].position == 29
+    execute(
+        database, "UPDATE {house}.house_events e SET state = kept.state FROM {house}.kept WHERE e.notification_id = 30"
+    )
+    assert program.run("relay", "run", "--once").code == 0
+    check_published(kafka, database)
+
+
 def test_given_a_message_that_is_too_large_then_what_comes_before_it_is_published_and_it_is_named(
     database: Database, log: PostgresLog, kafka: Kafka
 ) -> None:
