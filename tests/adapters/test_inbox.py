@@ -605,7 +605,10 @@ def test_arguments_that_cannot_be_meant_are_refused(
 # -- the database or the broker is away
 
 
-def test_a_broker_that_does_not_exist_is_said_at_once_by_catch_up(downstream: Downstream) -> None:
+def test_a_broker_that_does_not_exist_is_said_by_catch_up(
+    downstream: Downstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapters.kafka_settings.BOOTSTRAP_MS", 500)
     with pytest.raises(KafkaAway, match=r"Kafka at 127\.0\.0\.1:1 cannot be used: nothing listens there"):
         downstream.inbox(kafka=KafkaSettings("127.0.0.1:1")).catch_up()
 

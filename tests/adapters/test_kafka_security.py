@@ -198,6 +198,14 @@ def test_a_broker_of_another_name_is_said_unless_names_are_not_compared(secured:
     assert "its certificate is for another name" in str(refused)
 
 
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is tried until the time is up says the same after a shorter time."""
+    monkeypatch.setattr("adapters.kafka_settings.BOOTSTRAP_MS", 1_500)
+    monkeypatch.setattr("adapters.publisher.BOOTSTRAP_MS", 1_500)
+
+
+@pytest.mark.usefixtures("impatient")
 def test_a_client_without_the_certificate_that_is_asked_for_is_said(secured: Secured) -> None:
     refused = _refused(secured.settings("SSL", ssl_certfile=None, ssl_keyfile=None))
 
@@ -215,6 +223,7 @@ def test_a_client_without_the_certificate_that_is_asked_for_is_said(secured: Sec
         ("PLAINTEXT", "SASL_PLAINTEXT"),
     ],
 )
+@pytest.mark.usefixtures("impatient")
 def test_a_listener_that_speaks_otherwise_is_said(secured: Secured, listener: str, protocol: str) -> None:
     port = secured.own.port if listener == "PLAINTEXT" else secured.ports[listener]
     away = _refused(secured.settings(protocol, bootstrap_servers=f"localhost:{port}"))

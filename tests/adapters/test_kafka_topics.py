@@ -137,7 +137,8 @@ def test_more_replicas_than_brokers_are_refused_with_how_many_there_are(kafka: K
     assert "write 1 into TRAILBOOK_KAFKA_REPLICATION" in str(refused.value)
 
 
-def test_without_a_broker_topics_are_neither_made_nor_checked() -> None:
+def test_without_a_broker_topics_are_neither_made_nor_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("adapters.kafka_settings.BOOTSTRAP_MS", 500)
     with pytest.raises(SettingsWrong, match="TRAILBOOK_KAFKA_BOOTSTRAP_SERVERS is not set"):
         create_topics(KafkaSettings(), "west")
     with pytest.raises(KafkaAway, match=r"Kafka at 127\.0\.0\.1:1 cannot be used: nothing listens there"):

@@ -123,7 +123,7 @@ def execute(database: Database, statement: str) -> None:
 # -- whole, and in order
 
 
-@pytest.mark.parametrize("limit", [7, 1_000])
+@pytest.mark.parametrize("limit", [30, 1_000])
 def test_however_it_is_cut_the_messages_are_those_of_all_events_and_of_the_whole_journal(
     shared: Database, limit: int
 ) -> None:
@@ -132,8 +132,8 @@ def test_however_it_is_cut_the_messages_are_those_of_all_events_and_of_the_whole
     assert all(len(batch.messages) <= 2 * limit for batch in found)
 
 
-@pytest.mark.parametrize("limit", [1, 2])
-def test_one_by_one_on_one_connection_they_are_the_same(shared: Database, limit: int) -> None:
+@pytest.mark.parametrize("limit", [1, 7])
+def test_few_by_few_on_one_connection_they_are_the_same(shared: Database, limit: int) -> None:
     with Outgoing(shared) as source:
         found, reached = [Batch([], Reached())], Reached()
         while (batch := source.after(reached, limit)).reached != reached:
