@@ -6,12 +6,13 @@ so that a replay that was killed amid a transaction never keeps the relay from r
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import Any, NamedTuple, get_args
 
 from kafka import KafkaAdminClient, TopicPartition
 from kafka import errors as kafka_errors
-from kafka.admin import ConfigResource, ConfigResourceType, OffsetSpec
+from kafka.admin import ConfigResource, ConfigResourceType, OffsetSpec, TransactionState
+from kafka.protocol.consumer.offsets import IsolationLevel
 
 from adapters.kafka_client import Contact, connected, faults_explained
 from adapters.kafka_faults import KafkaAway, KafkaRefuses, TopicsWrong
@@ -145,6 +146,23 @@ def holds_messages(admin: KafkaAdminClient, partitions_of: Mapping[str, int]) ->
     partitions = [TopicPartition(name, number) for name, count in partitions_of.items() for number in range(count)]
     ends = admin.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.LATEST))
     return any(end.offset > 0 for end in ends.values())
+
+
+def undecided(admin: KafkaAdminClient, partitions: Iterable[TopicPartition]) -> list[TopicPartition]:
+    """Those that hold records of a transaction that is neither committed nor aborted. Raises KafkaError."""
+    latest = dict.fromkeys(partitions, OffsetSpec.LATEST)
+    decided = admin.list_partition_offsets(latest, IsolationLevel.READ_COMMITTED)
+    ends = admin.list_partition_offsets(latest)
+    return [partition for partition in latest if decided[partition].offset < ends[partition].offset]
+
+
+def committed_by(admin: KafkaAdminClient, transactional_id: str) -> tuple[int, int] | None:
+    """The producer's id and epoch, if the last transaction was committed; else None. Raises KafkaError."""
+    with suppress(kafka_errors.TransactionalIdNotFoundError, kafka_errors.UnsupportedVersionError):
+        last = admin.describe_transactions([transactional_id])[transactional_id]
+        if last.state in (TransactionState.PREPARE_COMMIT, TransactionState.COMPLETE_COMMIT):
+            return last.producer_id, last.producer_epoch
+    return None
 
 
 def end_of(admin: KafkaAdminClient, partition: TopicPartition) -> int:

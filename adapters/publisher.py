@@ -29,6 +29,7 @@ from adapters.kafka_topics import (
     SHORT_MS,
     TopicThere,
     administered,
+    committed_by,
     end_of,
     holds_messages,
     limit_of,
@@ -37,6 +38,7 @@ from adapters.kafka_topics import (
     positions_topic,
     short_of_replicas,
     topics_there,
+    undecided,
 )
 from domain.message import canonical
 from projections.published.messages import Message
@@ -53,6 +55,8 @@ BATCH_BYTES = 256 * 1024
 LOOK_MS = 10_000
 """How old what is known of the topics may become: a topic that was made anew is noticed that soon."""
 CLOSE_SECONDS = 1.0
+COORDINATOR_SECONDS = 0.1
+"""How long until a broker is asked again that does not know yet who decides our transactions."""
 REMEMBERED_KEYS = 20_000
 
 FIRST_LOOK = 64
@@ -140,6 +144,8 @@ class Publisher:
         self._positions = TopicPartition(positions_topic(house), place_partition(place_key))
         self.repeats = False
         """Whether nothing is noted though there are messages, so that all of them come once more."""
+        self.hung: Sequence[TopicPartition] = ()
+        """Partitions in which a transaction hung when this publisher was opened."""
         self.foreign: list[int] = []
         """Offsets after the last place of records under our key that are no place."""
         self._partitions: dict[str, int] = {}
@@ -157,6 +163,7 @@ class Publisher:
         Raises KafkaAway (also KafkaRefuses), TopicsWrong, Fenced, SettingsWrong.
         """
         self._producer = self._connected()
+        committed = self._last_commit()
         try:
             self._producer.init_transactions()
         except kafka_errors.KafkaTimeoutError as error:
@@ -164,6 +171,7 @@ class Publisher:
             raise self._silence() from error
         except KafkaError as error:
             raise self._fenced_or_away(error) from error
+        self._end_what_hangs(self._look(), committed)
         place = self._last_place()
         if place is None:
             with administered(self.kafka) as admin:
@@ -281,6 +289,57 @@ class Publisher:
             "once more, to all topics"
         )
 
+    def _last_commit(self) -> tuple[int, int] | None:
+        """Whose it was, as long as that is known: a broker that has just started has to read it first."""
+        waits_until = time.monotonic() + self._patience_seconds
+        with administered(self.kafka, request_timeout_ms=int(1_000 * self._patience_seconds)) as admin:
+            while True:
+                try:
+                    return committed_by(admin, self.transactional_id)
+                except kafka_errors.RetriableError:
+                    if time.monotonic() > waits_until:
+                        raise
+                    time.sleep(COORDINATOR_SECONDS)
+
+    def _look(self) -> list[TopicPartition]:
+        """Note the topics as they are. The partitions with records that nobody will decide any more.
+
+        Once predecessors are fenced the broker has ended what they left open. Kafka 4.3.0 acknowledges a commit
+        without writing it to a partition that has no leader in that moment, such as when it is told to stop.
+        """
+        with administered(self.kafka, request_timeout_ms=int(1_000 * self._patience_seconds)) as admin:
+            there = self._present(admin)
+            self._partitions |= {name: topic.partitions for name, topic in there.items()}
+            self._topic_ids = {name: topic.topic_id for name, topic in there.items()}
+            of_messages = [
+                TopicPartition(name, number) for name, count in self._partitions.items() for number in range(count)
+            ]
+            return undecided(admin, [*of_messages, self._positions])
+
+    def _end_what_hangs(self, hanging: Sequence[TopicPartition], committed: tuple[int, int] | None) -> None:
+        """Let readers go on. Messages may so come twice, and never be lost.
+
+        Messages are committed, because their place may have been. A place is committed if the last transaction was, and
+        nobody has begun another before we fenced him; else it is dropped, because its messages may have been aborted.
+        """
+        producer, self.hung = self._producer, hanging
+        assert producer is not None
+        ours = producer._transaction_manager.producer_id_and_epoch
+        known = committed is not None and (ours.producer_id, ours.epoch) == (committed[0], committed[1] + 1)
+        try:
+            if self._positions in hanging and not known:
+                producer.begin_transaction()
+                key, partition = self.place_key.encode(), self._positions.partition
+                self._wait_for_all([self._send(producer, self._positions.topic, b"{}", key, None, partition)])
+                self._decide(producer, producer._transaction_manager.begin_abort)
+            if to_commit := [partition for partition in hanging if known or partition != self._positions]:
+                producer.begin_transaction()
+                for partition in to_commit:
+                    producer._transaction_manager.maybe_add_partition_to_transaction(partition)
+                self._decide(producer, producer._transaction_manager.begin_commit)
+        except KafkaError as error:
+            raise self._fenced_or_away(error) from error
+
     def _last_place(self) -> Place | None:
         """The last committed record of our key.
 
@@ -289,9 +348,6 @@ class Publisher:
         """
         patience_ms = int(1_000 * self._patience_seconds)
         with administered(self.kafka, request_timeout_ms=patience_ms) as admin:
-            there = self._present(admin)
-            self._partitions |= {name: topic.partitions for name, topic in there.items()}
-            self._topic_ids = {name: topic.topic_id for name, topic in there.items()}
             end = end_of(admin, self._positions)
         consumer = connected(
             KafkaConsumer,
@@ -375,7 +431,10 @@ class Publisher:
 
     def _commit(self, producer: KafkaProducer) -> None:
         """As ``commit_transaction``, which would wait without an end while the broker is away."""
-        result = producer._transaction_manager.begin_commit()
+        self._decide(producer, producer._transaction_manager.begin_commit)
+
+    def _decide(self, producer: KafkaProducer, begin: Callable[[], Any]) -> None:
+        result = begin()
         producer._sender.wakeup()
         self._wait(lambda seconds: result.wait(1_000 * seconds))
 

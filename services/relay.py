@@ -245,6 +245,10 @@ class Relay:
             because = f"{topic} has records that no relay wrote; see who may write there"
             logger.warning("passed over", partition=0, offsets=publisher.foreign, because=because)
             self._noted = None  # once compacted, the topic would keep only the last record under our key
+        if publisher.hung:
+            hung = [f"{partition.topic}-{partition.partition}" for partition in publisher.hung]
+            because = "the broker had not decided a transaction there, so that some messages may come twice"
+            logger.warning("ended what hung", partitions=hung, because=because)
         if publisher.repeats:
             because = f"no place is noted in {topic}, and the topics hold messages"
             logger.warning("publishing everything once more", because=because)

@@ -5,12 +5,13 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from kafka.admin import ConfigResource, ConfigResourceType
+from kafka import KafkaProducer
+from kafka.admin import ConfigResource, ConfigResourceType, NewTopic
 
 from adapters.embedded_kafka import EmbeddedKafka, free_port
 from adapters.kafka_faults import KafkaAway
@@ -60,7 +61,7 @@ def test_too_few_replicas_in_sync_are_named_and_waited_for() -> None:
         _both_must_take_each_message(kafka)
         with _publisher(settings) as publisher:
             publisher.open()
-            publisher.publish([_message(1)], Reached(1))
+            publisher.publish([_message(1)], _at(1))
         second.kill()
         eventually(lambda: "2 must take each message" in _why_not_published(settings, 2), "the fault is named", 60)
         second.start()
@@ -84,7 +85,7 @@ def _why_not_published(settings: KafkaSettings, position: int) -> str:
     try:
         with _publisher(settings) as publisher:
             if publisher.open().position < position:
-                publisher.publish([_message(position)], Reached(position))
+                publisher.publish([_message(position)], _at(position))
     except KafkaAway as away:
         return str(away) if away.waits_for == "replicas in sync" else "away"
     return ""
@@ -92,3 +93,64 @@ def _why_not_published(settings: KafkaSettings, position: int) -> str:
 
 def _message(position: int) -> Message:
     return Message("deals", b"customer:acme", (), b"%d" % position)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("lost", [("deals",), ("relay-positions",), ("deals", "relay-positions")], ids="+".join)
+def test_a_commit_that_the_broker_took_and_did_not_write_loses_nothing(lost: tuple[str, ...]) -> None:
+    """Kafka 4.3.0 acknowledges it though a partition has no leader, and never writes it there (KAFKA-20734).
+
+    Readers waited for that partition from then on, and so did the next publisher for its place.
+    """
+    with own_broker() as first:
+        kafka = Kafka(first.bootstrap_servers)
+        with kafka.producer(kafka.name("other")):
+            pass  # so that the first broker is the one that decides transactions
+        with _second(first) as second:
+            _spread(kafka, lost)
+            settings = KafkaSettings(first.bootstrap_servers, partitions=1, replication=1)
+            with _publisher(settings) as publisher:
+                publisher.open()
+                publisher.publish([_message(1)], _at(1))
+                _commit_without(publisher, second, kafka, lost)
+                publisher.publish([_message(2)], _at(2))
+            second.start()
+            eventually(lambda: _why_not_published(settings, 2) == "", "it goes on", 60)
+            with _publisher(settings) as successor:
+                assert successor.open() == _at(2)
+                assert not successor.hung
+                successor.publish([_message(3)], _at(3))
+            found = [record.value for record in kafka.read(f"{HOUSE}.deals")]
+            assert list(dict.fromkeys(found)) == [b"1", b"2", b"3"]
+            assert sorted(found) == found, "what came again came after"
+
+
+def _at(position: int) -> Reached:
+    return Reached(position, None, position)
+
+
+def _spread(kafka: Kafka, second: Sequence[str]) -> None:
+    """The house's topics, some of them on the second broker alone."""
+    for name in (*live_topics(HOUSE).values(), positions_topic(HOUSE)):
+        partitions = 2 if name == positions_topic(HOUSE) else 1
+        at = 2 if name.removeprefix(f"{HOUSE}.") in second else 1
+        with kafka.admin() as admin:
+            admin.create_topics([NewTopic(name, replica_assignments={n: [at] for n in range(partitions)})])
+            admin.wait_for_topics([name])
+
+
+def _commit_without(publisher: Publisher, broker: EmbeddedKafka, kafka: Kafka, lost: Sequence[str]) -> None:
+    """Let the next commit come when a broker has just stopped, which has taken all messages."""
+    commit = publisher._commit
+
+    def has_no_leader() -> bool:
+        with kafka.admin() as admin:
+            found = admin.describe_topics([f"{HOUSE}.{name}" for name in lost])
+        return all(topic["partitions"][0]["leader_id"] < 0 for topic in found)
+
+    def commit_later(producer: KafkaProducer) -> None:
+        broker.stop()
+        eventually(has_no_leader, "its partitions have no leader")
+        commit(producer)
+
+    publisher._commit = commit_later  # type: ignore[method-assign]
