@@ -225,6 +225,7 @@ class Chain:
         """The one that publishes, mostly; sometimes both at once, or one that may only just have begun."""
         leading = self.leading() if self.chance.random() < 0.9 else self.relays
         for kept in leading if self.chance.random() < 0.9 else self.relays:
+            self.done["killed while it published"] += _epoch(kept.process) > 0
             kept.kill()
             kept.begin()
 
@@ -388,10 +389,18 @@ def check(chain: Chain) -> None:
     print(
         f"{dict(chain.done)}: {head(chain.database)} events, "
         f"{sum(map(len, wanted.of.values())) - wanted.entries} messages of them, {wanted.entries} entries, "
-        f"{repeats} repeats, {len(noted)} transactions, {len({place.epoch for place in noted})} leases"
+        f"{repeats} repeats, {leases(chain.database)} leases, {len(noted)} places that compaction has left"
     )
     assert wanted.entries
     assert repeats == 0, "a relay goes on exactly where the last one came to"
+
+
+def leases(database: Database) -> int:
+    """How often one was taken."""
+    with database.connect("owner", autocommit=True) as connection:
+        statement = sql.SQL("SELECT epoch FROM {}.relay_lease").format(sql.Identifier(database.house))
+        (epoch,) = connection.execute(statement).fetchone() or (0,)
+    return int(epoch)
 
 
 @pytest.fixture
