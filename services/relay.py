@@ -101,6 +101,8 @@ class Relay:
     _noted: Reached | None = None
     """What is committed, which may be less than what was reached where there was nothing to publish."""
     _noted_at: float = 0.0
+    _tells_from: int | None = None
+    """The position to say that publishing goes on from, once it does."""
     _poison_since: float = 0.0
     _follows: str = ""
     _in_transaction: bool = False
@@ -218,7 +220,7 @@ class Relay:
         )
         with publisher, Outgoing(database) as source, _listening(database) as listener:
             reached = self._opened(publisher, source)
-            self._begin(reached, lease)
+            self._begin(reached)
             self._tell_what_was_found(publisher)
             if once:
                 self._relay_once(lease, publisher, source)
@@ -253,15 +255,21 @@ class Relay:
             because = f"no place is noted in {topic}, and the topics hold messages"
             logger.warning("publishing everything once more", because=because)
 
-    def _begin(self, reached: Reached, lease: Lease) -> None:
+    def _begin(self, reached: Reached) -> None:
         self.reached = self._noted = reached
         self._noted_at = time.monotonic()
-        self.pulse.waiting.go_on()
+        self._tells_from = reached.position
         if isinstance(self.poison, OtherLog):
             self._go_on_after_poison()
+
+    def _tell_relaying(self, lease: Lease) -> None:
+        """What was waited for is back: not before something came through, or there is nothing to publish."""
+        if self._tells_from is None:
+            return
+        self.pulse.waiting.go_on()
         if self.poison is None and self.state != "relaying":
-            logger.info("relaying", house=self.settings.house, position=reached.position, epoch=lease.epoch)
-        self.state = "stopped" if self.poison else "relaying"
+            logger.info("relaying", house=self.settings.house, position=self._tells_from, epoch=lease.epoch)
+        self.state, self._tells_from = "stopped" if self.poison else "relaying", None
 
     def _relay(self, lease: Lease, publisher: Publisher, source: Outgoing, listener: psycopg.Connection) -> None:
         while True:
@@ -269,7 +277,9 @@ class Relay:
             if not lease.kept():
                 logger.warning("lease lost", epoch=lease.epoch)
                 return
-            if self._round(publisher, source):
+            more = self._round(publisher, source)
+            self._tell_relaying(lease)
+            if more:
                 continue
             if self.reached != self._noted and time.monotonic() - self._noted_at > NOTE_SECONDS:
                 self._publish(publisher, Batch([], self._reached))
@@ -283,8 +293,11 @@ class Relay:
         while self._reached.position < ends.position or self._reached.ledger_position < wanted:
             if not lease.kept():
                 raise LeaseHeld("the lease ran out while this was publishing; run it again for what is left")
-            if not self._round(publisher, source):
+            more = self._round(publisher, source)
+            self._tell_relaying(lease)
+            if not more:
                 break
+        self._tell_relaying(lease)
         if self.reached != self._noted:
             self._publish(publisher, Batch([], self._reached))
         logger.info("published", **self.place)

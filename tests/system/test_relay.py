@@ -2,10 +2,13 @@
 
 import signal
 import socket
+import time
 from contextlib import closing
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from kafka.admin import ACL, ACLFilter, ACLOperation, ACLPermissionType, ResourcePattern, ResourceType
 
 from adapters.database import Database
 from adapters.kafka_topics import positions_topic
@@ -16,7 +19,7 @@ from adapters.projectors import Projectors
 from adapters.publisher import Publisher
 from services.relay import Relay
 from tests.adapters.test_outgoing import execute, project, record
-from tests.broker import Kafka, delete_topic
+from tests.broker import Kafka, delete_topic, own_broker
 from tests.own_server import eventually, own_server
 from tests.projections.story import story
 from tests.system.books import settings_of
@@ -205,6 +208,36 @@ def test_given_rubbish_among_the_places_then_it_is_passed_over_and_told(
     check_published(kafka, database)
     said = program.run("relay", "run", "--once")
     assert "passed over" not in said.err, "a place was noted after it"
+
+
+def test_given_a_topic_that_takes_nothing_then_that_is_said_once_and_not_with_each_attempt(
+    database: Database, log: PostgresLog
+) -> None:
+    """Kafka is there, and the relay begins well each time: it goes on only when something has come through."""
+    rights = {
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "allow.everyone.if.no.acl.found": "true",
+    }
+    partners = ResourcePattern(ResourceType.TOPIC, f"{database.house}.partners")
+    denied: tuple[Any, ...] = ("User:ANONYMOUS", "*", ACLOperation.WRITE, ACLPermissionType.DENY, partners)
+    allowed = ACL("User:ANONYMOUS", "*", ACLOperation.ALL, ACLPermissionType.ALLOW, partners)
+    with own_broker(settings=rights) as own:
+        kafka = Kafka(own.bootstrap_servers)
+        with_topics(database, own.bootstrap_servers)
+        with relay(database, own.bootstrap_servers) as run, kafka.admin() as admin:
+            wait_until_told(run, "relaying")
+            admin.create_acls([allowed, ACL(*denied)])
+            record(log, story().log.events[:40])
+            wait_until_told(run, "waiting")
+            since = time.monotonic()
+            eventually(lambda: time.monotonic() > since + 3, "several attempts are over")
+            (waiting,) = run.told("waiting")
+            assert "does not permit this client to use the topic" in waiting
+            assert len(run.told("relaying")) == 1
+            admin.delete_acls([ACLFilter(*denied)])
+            wait_until_told(run, "relaying", times=2)
+            eventually(lambda: caught_up(kafka, database), "everything is published")
+            assert run.end() < ENDS_WITHIN_SECONDS
 
 
 def test_given_a_log_restored_from_an_older_copy_then_it_stops_and_says_so(
