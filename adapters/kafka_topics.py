@@ -88,9 +88,12 @@ def stated_topics(kafka: KafkaSettings, house: str, names: Iterable[str] | None 
         # a broker may limit every topic by bytes, which would drop what the house states to keep
         "retention.bytes": "-1",
         "max.message.bytes": str(kafka.max_message_bytes),
+        # retention goes by it: by a relay's wrong clock messages would be refused, or dropped as if they were old
+        "message.timestamp.type": "LogAppendTime",
     }
     positions = acknowledged | {
         "cleanup.policy": "compact",
+        "message.timestamp.type": "LogAppendTime",
         # only a segment that is full, or this old, is compacted: the least that Kafka takes
         "segment.bytes": str(1 << 20),
         "segment.ms": str(HOUR_MS),

@@ -188,27 +188,33 @@ class Clock:
 
 
 @contextmanager
-def server_with_clock() -> Iterator[tuple[OwnServer, Clock]]:
-    """A server whose clock a test can set."""
+def settable_clock() -> Iterator[Clock]:
+    """A clock for processes that are started with its environment."""
     package = importlib.util.find_spec("libfaketime")
     library = Path(package.origin).parent / FAKETIME if package is not None and package.origin is not None else None
     if library is None or not library.exists():
-        pytest.skip(f"NOT TESTED: a server's clock is set by libfaketime, which is not built here: {library}")
+        pytest.skip(f"NOT TESTED: a process's clock is set by libfaketime, which is not built here: {library}")
     folder = Path(tempfile.mkdtemp(prefix="clock-"))
     folder.chmod(0o755)
     try:
         shutil.copyfile(library, folder / "libfaketime.so")
         clock = Clock(folder)
         clock._write(timedelta())
-        with own_server(environment=clock.environment) as server:
-            clock._write(timedelta(days=-1))
-            with psycopg.connect(server.url) as connection:
-                row = connection.execute("SELECT clock_timestamp()").fetchone()
-            if row is None or row[0] > datetime.now(UTC) - timedelta(hours=23):
-                pytest.skip("NOT TESTED: this machine's PostgreSQL does not go by libfaketime's clock")
-            yield server, clock
+        yield clock
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def server_with_clock() -> Iterator[tuple[OwnServer, Clock]]:
+    """A server whose clock a test can set."""
+    with settable_clock() as clock, own_server(environment=clock.environment) as server:
+        clock._write(timedelta(days=-1))
+        with psycopg.connect(server.url) as connection:
+            row = connection.execute("SELECT clock_timestamp()").fetchone()
+        if row is None or row[0] > datetime.now(UTC) - timedelta(hours=23):
+            pytest.skip("NOT TESTED: this machine's PostgreSQL does not go by libfaketime's clock")
+        yield server, clock
 
 
 # -- a small disk

@@ -5,6 +5,7 @@ import socket
 import time
 from contextlib import closing
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from adapters.publisher import Publisher
 from services.relay import Relay
 from tests.adapters.test_outgoing import execute, project, record
 from tests.broker import Kafka, delete_topic, own_broker
-from tests.own_server import eventually, own_server
+from tests.own_server import eventually, own_server, settable_clock
 from tests.projections.story import story
 from tests.system.books import settings_of
 from tests.system.program import Program
@@ -191,6 +192,25 @@ def test_given_a_topic_made_anew_then_nothing_goes_there_before_all_of_it_does(
     assert "publishing everything once more" in said.err
     at = [message_id(message) for message in to_publish(database)["partners"]]
     assert sorted(map(record_id, published(kafka, database, "partners"))) == sorted(at)
+
+
+@pytest.mark.parametrize("days", [-3_650, 3_650])
+def test_given_a_clock_that_is_years_off_then_the_broker_says_when_a_message_came(
+    database: Database, log: PostgresLog, kafka: Kafka, days: int
+) -> None:
+    """By that time it is kept: from a relay's clock a message could be refused, or be old enough to be dropped."""
+    with_topics(database, kafka.bootstrap_servers)
+    record(log, story().log.events[:30])
+    project(database)
+    with settable_clock() as clock:
+        clock.set(datetime.now(UTC) + timedelta(days=days))
+        program = Program({**relay_environment(database, kafka.bootstrap_servers), **clock.environment})
+        said = program.afresh("relay", "run", "--once")
+    assert said.code == 0, said.err
+    assert str((datetime.now(UTC) + timedelta(days=days)).year) in said.err, "the clock is off"
+    check_published(kafka, database)
+    came = {record.timestamp / 1_000 for record in published(kafka, database, "partners")}
+    assert max(abs(at - time.time()) for at in came) < 3_600
 
 
 def test_given_rubbish_among_the_places_then_it_is_passed_over_and_told(
