@@ -7,7 +7,9 @@ it.
 
 import logging
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
+from threading import Thread
 from typing import Any, TypeVar
 
 from kafka import errors as kafka_errors
@@ -108,13 +110,39 @@ def connected(
     """A client of kafka-python that has reached a broker. Raises KafkaAway, KafkaRefuses, SettingsWrong."""
     contact = contact or Contact()
     try:
-        return kind(**kafka.client() | more, kafka_client=contact)
+        return _made_elsewhere(lambda: kind(**kafka.client() | more, kafka_client=contact))
     except (KafkaError, OSError) as error:
         contact.give_up()
         raise away(kafka, contact.failure or error) from error
     except BaseException:
         contact.give_up()
         raise
+
+
+def _made_elsewhere(make: Callable[[], _Client]) -> _Client:
+    """What is made, in a thread of its own: making a producer, kafka-python 3.0.12 serves its connections in the
+    thread that asked for it, and drops what a signal raises meanwhile, or waits for ever for what that interrupted.
+    """
+    made: Future[_Client] = Future()
+
+    def run() -> None:
+        try:
+            made.set_result(make())
+        except BaseException as error:
+            made.set_exception(error)
+
+    Thread(target=run, name="kafka-client", daemon=True).start()
+    try:
+        return made.result()
+    except BaseException:
+        made.add_done_callback(_closed)
+        raise
+
+
+def _closed(made: "Future[Any]") -> None:
+    """It came after the one who asked for it had gone."""
+    if made.exception() is None:
+        made.result().close()
 
 
 @contextmanager

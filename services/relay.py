@@ -111,7 +111,7 @@ class Relay:
     def always(self) -> None:
         """Until Stopped is raised; anew whenever the database, Kafka or the lease was away."""
         while True:
-            self.pulse.beat()
+            self._beat()
             try:
                 if not self._elected() or self._stands_at_other_log():
                     time.sleep(POLL_SECONDS)
@@ -273,7 +273,7 @@ class Relay:
 
     def _relay(self, lease: Lease, publisher: Publisher, source: Outgoing, listener: psycopg.Connection) -> None:
         while True:
-            self.pulse.beat()
+            self._beat()
             if not lease.kept():
                 logger.warning("lease lost", epoch=lease.epoch)
                 return
@@ -406,12 +406,18 @@ class Relay:
         """A transaction that is under way is ended first, if it does not take long: readers would wait for one that
         is left open until its time is up.
         """
-        if self._in_transaction and not self._told and hasattr(signal, "setitimer"):
-            self._told = True
+        before, self._told = self._told, True
+        if self._in_transaction and not before and hasattr(signal, "setitimer"):
             signal.signal(signal.SIGALRM, self.told_to_stop)
             signal.setitimer(signal.ITIMER_REAL, LAST_TRANSACTION_SECONDS)
             return
         raise Stopped
+
+    def _beat(self) -> None:
+        """Raises Stopped where that was told and did not come through, as amid a destructor."""
+        self.pulse.beat()
+        if self._told:
+            raise Stopped
 
 
 @contextmanager

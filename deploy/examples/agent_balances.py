@@ -75,6 +75,8 @@ def main() -> None:
         sys.exit(f"CONSUMER_DATABASE_URL cannot be used: {' '.join(str(error).split())}")
     except TOLD as fault:
         sys.exit(str(fault))
+    except KeyboardInterrupt:
+        sys.exit("interrupted: what was applied stays, and will not be applied again")
     print("balances agree with Trailbook's" if given.check else "stopped")
 
 
@@ -86,10 +88,13 @@ def follow(*, once: bool, check: bool) -> None:
     kafka, handlers = KafkaSettings.from_environment(), {"ledger.entry_posted": add_up}
     with psycopg.connect(url, autocommit=True) as connection:
         inbox = Inbox(url, consumer=NAME, house=house, topics=["ledger-entries"], kafka=kafka, handlers=handlers)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: inbox.stop())
         connection.execute(TABLE)
-        inbox.catch_up() if once else inbox.run()
+        if once:
+            inbox.catch_up()
+        else:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, lambda *_: inbox.stop())
+            inbox.run()
         if check and (found := differences(connection)):
             sys.exit("\n".join(found))
 

@@ -1,8 +1,14 @@
 """What a publisher may rely on: kafka-python against a real broker."""
 
+import os
+import signal
+from collections.abc import Iterator
 from contextlib import suppress
+from types import FrameType
+from typing import Any
 
 import pytest
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.admin import ConfigResource, ConfigResourceType, NewTopic
 from kafka.errors import (
     InvalidProducerEpochError,
@@ -13,7 +19,10 @@ from kafka.errors import (
     ProducerFencedError,
     TopicAlreadyExistsError,
 )
+from kafka.net.transport import KafkaTCPTransport
 
+from adapters.kafka_client import connected
+from adapters.kafka_settings import KafkaSettings
 from tests.broker import Kafka, commit, publish
 from tests.own_server import eventually
 
@@ -189,3 +198,37 @@ def test_topics_are_created_as_stated_and_can_be_read_back(kafka: Kafka) -> None
             admin.create_topics([NewTopic(topic, 3, 1)])
         with pytest.raises(InvalidReplicationFactorError):
             admin.create_topics([NewTopic(kafka.name("deals"), 3, 1_000)])
+
+
+class Told(KeyboardInterrupt):
+    """What a signal raises here."""
+
+
+@pytest.fixture
+def signalled() -> Iterator[None]:
+    """Told is raised by a signal."""
+
+    def tell(number: int, frame: FrameType | None) -> None:
+        raise Told
+
+    before = signal.signal(signal.SIGUSR1, tell)
+    yield
+    signal.signal(signal.SIGUSR1, before)
+
+
+@pytest.mark.usefixtures("signalled")
+@pytest.mark.parametrize("kind", [KafkaProducer, KafkaAdminClient, KafkaConsumer])
+def test_a_signal_while_a_client_is_made_comes_through(
+    kafka: Kafka, kind: type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """kafka-python dropped it amid its own work, and a relay that was told to stop waited for ever: found by CI."""
+    send, to_tell = KafkaTCPTransport._sock_send, [signal.SIGUSR1]
+
+    def told_meanwhile(transport: KafkaTCPTransport) -> Any:
+        if to_tell:
+            os.kill(os.getpid(), to_tell.pop())
+        return send(transport)
+
+    monkeypatch.setattr(KafkaTCPTransport, "_sock_send", told_meanwhile)
+    with pytest.raises(Told):
+        connected(kind, KafkaSettings(bootstrap_servers=kafka.bootstrap_servers)).close()

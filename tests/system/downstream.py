@@ -80,9 +80,10 @@ class Consumers:
             "TRAILBOOK_KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
         }
 
-    def start(self) -> subprocess.Popen[bytes]:
+    def start(self, *arguments: str, stderr: int | None = None) -> subprocess.Popen[bytes]:
         """One that runs until it is stopped."""
-        return subprocess.Popen([sys.executable, str(EXAMPLE)], env=self.environment, stdout=subprocess.DEVNULL)
+        command = [sys.executable, str(EXAMPLE), *arguments]
+        return subprocess.Popen(command, env=self.environment, stdout=subprocess.DEVNULL, stderr=stderr)
 
     def ended(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """One that ends by itself."""

@@ -1,6 +1,10 @@
 """The worked consumer on the demo's story: its table is Trailbook's own ledger, repeats or not."""
 
+import signal
+import socket
+import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -88,3 +92,16 @@ def test_what_is_wrong_with_its_surroundings_is_said_in_one_sentence(
     assert says in ended.stderr.splitlines()[-1]
     assert "Traceback" not in ended.stderr
     assert "keep-it" not in ended.stderr
+
+
+def test_once_is_interrupted_at_once_and_says_what_stays(crm: Consumers) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as silent:
+        crm.environment["TRAILBOOK_KAFKA_BOOTSTRAP_SERVERS"] = f"127.0.0.1:{silent.getsockname()[1]}"
+        consumer = crm.start("--once", stderr=subprocess.PIPE)
+        silent.settimeout(30)
+        connection, _ = silent.accept()
+        with connection:
+            consumer.send_signal(signal.SIGINT)
+            _, said = consumer.communicate(timeout=10)
+    assert said == b"interrupted: what was applied stays, and will not be applied again\n"
+    assert consumer.returncode == 1

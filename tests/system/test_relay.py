@@ -3,7 +3,7 @@
 import signal
 import socket
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,7 +18,7 @@ from adapters.log import PostgresLog
 from adapters.outgoing import Batch
 from adapters.projectors import Projectors
 from adapters.publisher import Publisher
-from services.relay import Relay
+from services.relay import Relay, Stopped
 from tests.adapters.test_outgoing import execute, project, record
 from tests.broker import Kafka, delete_topic, own_broker
 from tests.own_server import eventually, own_server, settable_clock
@@ -375,3 +375,12 @@ def test_given_a_message_that_is_too_large_then_what_comes_before_it_is_publishe
     assert places(kafka, database)[-1].ledger_position == position - 1
     assert Program(settings).run("relay", "run", "--once").code == 0
     check_published(kafka, database)
+
+
+def test_given_a_word_to_stop_that_was_lost_then_it_stops_all_the_same(database: Database) -> None:
+    """What a signal raises amid a destructor is dropped by Python."""
+    relay = Relay(settings_of(database), 1_000, 10.0)
+    with suppress(Stopped):
+        relay.told_to_stop(signal.SIGTERM, None)
+    with pytest.raises(Stopped):
+        relay.always()
