@@ -6,10 +6,10 @@ its start-up options and never of a later ``SET``, which would leak to the next 
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import psycopg
 from psycopg import sql
@@ -25,6 +25,10 @@ The relay reads the log and the book, and keeps the lease that elects it: it can
 HOUSE = re.compile(r"[a-z][a-z0-9_]{0,30}")
 OLDEST_SERVER = 16
 CONNECT_SECONDS = 10
+VANISHED_SECONDS = 30
+"""After which a host that answers nothing any more counts as gone. Linux alone would take a quarter of an hour while
+something is on the way to it, and two hours else; so long a client that vanished would keep its locks, too.
+"""
 GUARD_BROKEN = "23T01"
 """Our own SQLSTATE, in the class of integrity errors: a stream has moved since it was read."""
 
@@ -61,6 +65,31 @@ def checked_house(name: str) -> str:
     if name.endswith(("_book", "_book_next", "_verify")):
         raise HouseNameWrong(f"{name!r} ends like a schema of projections; choose another name")
     return name
+
+
+def conninfo_of(url: str, application_name: str, options: Iterable[str]) -> str:
+    """What to connect with. How soon either side takes the other for gone is ours to say where the URL does not."""
+    stated = conninfo_to_dict(url)
+    idle, interval, count, unanswered_ms = VANISHED_SECONDS // 3, VANISHED_SECONDS // 6, 4, 1_000 * VANISHED_SECONDS
+    here: dict[str, Any] = {
+        "keepalives_idle": idle,
+        "keepalives_interval": interval,
+        "keepalives_count": count,
+        "tcp_user_timeout": unanswered_ms,
+    }
+    there = (
+        f"-c tcp_keepalives_idle={idle}",
+        f"-c tcp_keepalives_interval={interval}",
+        f"-c tcp_keepalives_count={count}",
+        f"-c tcp_user_timeout={unanswered_ms}",
+    )
+    ours = {
+        "options": " ".join([*there, *filter(None, [str(stated.get("options") or "")]), *options]),
+        "client_encoding": "UTF8",
+        "application_name": application_name,
+        "connect_timeout": CONNECT_SECONDS,
+    }
+    return make_conninfo("", **here | stated | ours)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,18 +133,12 @@ class Database:
 
     def conninfo(self, role: Role) -> str:
         """What to connect with to act as the role. Holds the password, if there is one: never to be shown."""
-        options = [conninfo_to_dict(self.url).get("options") or "", *_OPTIONS]
+        options = list(_OPTIONS)
         if role != "owner":
             options.append(f"-c role={self.role_name(role)}")
         if role in ("writer", "relay"):
             options += _BY_INDEX
-        return make_conninfo(
-            self.url,
-            options=" ".join(filter(None, map(str, options))),
-            client_encoding="UTF8",
-            application_name=f"trailbook {self.house} {role}",
-            connect_timeout=CONNECT_SECONDS,
-        )
+        return conninfo_of(self.url, f"trailbook {self.house} {role}", options)
 
     def connect(self, role: Role, *, autocommit: bool = False) -> psycopg.Connection:
         """A connection that acts as the role. Raises DatabaseUnavailable, InitNeeded."""

@@ -10,9 +10,8 @@ from typing import NamedTuple
 
 import psycopg
 from psycopg import sql
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from adapters.database import CONNECT_SECONDS, Database, DatabaseUnavailable
+from adapters.database import Database, DatabaseUnavailable, conninfo_of
 from adapters.incoming import Repeats
 
 
@@ -55,20 +54,11 @@ class InboxTables:
     def __init__(self, database_url: str, consumer: str, schema: str | None, stuck_seconds: int) -> None:
         self.consumer = consumer
         self._schema, self._stuck_seconds = schema, stuck_seconds
-        self._conninfo = make_conninfo(
-            database_url,
-            options=" ".join(
-                [
-                    str(conninfo_to_dict(database_url).get("options") or ""),
-                    *([f"-c search_path={schema}"] if schema else []),
-                    "-c timezone=UTC",
-                    # a process that was stopped in a transaction would keep its partitions from all others
-                    f"-c idle_in_transaction_session_timeout={stuck_seconds}s",
-                ]
-            ).strip(),
-            application_name=f"inbox {consumer}",
-            connect_timeout=CONNECT_SECONDS,
-        )
+        # a process that was stopped in a transaction would keep its partitions from all others
+        options = ["-c timezone=UTC", f"-c idle_in_transaction_session_timeout={stuck_seconds}s"]
+        if schema:
+            options.append(f"-c search_path={schema}")
+        self._conninfo = conninfo_of(database_url, f"inbox {consumer}", options)
         self._database = Database(database_url, "inbox")  # knows what befalls a server
         self.connect()
 

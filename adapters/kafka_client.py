@@ -147,10 +147,13 @@ def _closed(made: "Future[Any]") -> None:
 
 @contextmanager
 def faults_explained(kafka: KafkaSettings, contact: Contact | None = None) -> Iterator[None]:
-    """Errors of kafka-python as KafkaAway, with what the connections of the client say of them."""
+    """Errors of kafka-python as KafkaAway, with what the connections of the client say of them.
+
+    It tells of a cluster that has no controller by a RuntimeError.
+    """
     try:
         yield
-    except KafkaError as error:
+    except (KafkaError, RuntimeError) as error:
         raise away(kafka, error, contact) from error
 
 
@@ -204,6 +207,7 @@ _SIGNS = (
     ("Timeout during", f"it takes connections and does not answer; it is too busy, or {_OTHERWISE}"),
     ("Unable to bootstrap", "no answer comes from there; start the broker, or correct the address"),
     ("WRONG_VERSION_NUMBER", _OTHERWISE),
+    ("active controller", "no controller leads the cluster; start as many controllers as make a majority"),
     ("Invalid frame length", _OTHERWISE),
     ("Unable to decode response", _OTHERWISE),
     ("IllegalSaslState", _OTHERWISE),

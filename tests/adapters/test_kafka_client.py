@@ -21,7 +21,8 @@ from kafka.errors import (
 )
 from kafka.net.transport import KafkaTCPTransport
 
-from adapters.kafka_client import connected
+from adapters.kafka_client import connected, faults_explained
+from adapters.kafka_faults import KafkaAway
 from adapters.kafka_settings import KafkaSettings
 from tests.broker import Kafka, commit, publish
 from tests.own_server import eventually
@@ -232,3 +233,13 @@ def test_a_signal_while_a_client_is_made_comes_through(
     monkeypatch.setattr(KafkaTCPTransport, "_sock_send", told_meanwhile)
     with pytest.raises(Told):
         connected(kind, KafkaSettings(bootstrap_servers=kafka.bootstrap_servers)).close()
+
+
+def test_a_cluster_without_a_controller_is_away_and_what_to_start_is_said() -> None:
+    """In the words of kafka-python 3.0.12, which raises no error of its own for it."""
+    with pytest.raises(KafkaAway) as fault, faults_explained(KafkaSettings(bootstrap_servers="kafka.example:9092")):
+        raise RuntimeError("Failed to find active controller id!")
+    assert str(fault.value) == (
+        "Kafka at kafka.example:9092 cannot be used: no controller leads the cluster; start as many controllers as "
+        "make a majority"
+    )
