@@ -235,6 +235,21 @@ def test_given_a_ledger_behind_the_log_then_its_entries_come_later(database: Dat
         assert third.messages
 
 
+def test_given_rows_beyond_the_ledgers_own_position_then_they_are_not_published_yet(
+    database: Database, log: PostgresLog
+) -> None:
+    """Nobody else may see them either: where a ledger stands is what counts, and not what its tables hold."""
+    record(log, story().log.events)
+    project(database)
+    entries = entries_of(database)
+    own = position_of(entries[len(entries) // 2])
+    execute(database, f"UPDATE {{book}}.projection_position SET position = {own} WHERE name = 'ledger'")
+    with Outgoing(database) as source:
+        _, found = told([source.after(Reached(), EVERYTHING)])
+    assert same(found, [entry for entry in entries if position_of(entry) <= own])
+    assert len(found) < len(entries)
+
+
 def test_given_a_ledger_that_begins_again_then_nothing_is_published_twice(database: Database, log: PostgresLog) -> None:
     """Its tables may be thrown away at any time."""
     record(log, story().log.events)
