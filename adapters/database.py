@@ -6,8 +6,8 @@ its start-up options and never of a later ``SET``, which would leak to the next 
 """
 
 import re
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
@@ -65,6 +65,18 @@ def checked_house(name: str) -> str:
     if name.endswith(("_book", "_book_next", "_verify")):
         raise HouseNameWrong(f"{name!r} ends like a schema of projections; choose another name")
     return name
+
+
+@contextmanager
+def explained(fault_of: Callable[[psycopg.Error], DatabaseUnavailable | None]) -> Iterator[None]:
+    """Raises what an error means, if it means anything."""
+    try:
+        yield
+    except psycopg.Error as error:
+        fault = fault_of(error)
+        if fault is None:
+            raise
+        raise fault from error
 
 
 def conninfo_of(url: str, application_name: str, options: Iterable[str]) -> str:
@@ -218,16 +230,9 @@ class Database:
                 return DatabaseUnavailable(f"{self.where} says: {error.diag.message_primary}; {advice}", waits_for)
         return None
 
-    @contextmanager
-    def faults_explained(self) -> Iterator[None]:
+    def faults_explained(self) -> AbstractContextManager[None]:
         """Raises DatabaseUnavailable for what befell the server or the way to it."""
-        try:
-            yield
-        except psycopg.Error as error:
-            fault = self.fault(error)
-            if fault is None:
-                raise
-            raise fault from error
+        return explained(self.fault)
 
     @property
     def where(self) -> str:

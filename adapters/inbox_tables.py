@@ -4,14 +4,14 @@ A partition's row is its lock. Who applies messages locks it, finds there what i
 in the transaction that holds the messages' effects: two processes cannot both apply the same message.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import NamedTuple
 
 import psycopg
 from psycopg import sql
 
-from adapters.database import Database, DatabaseUnavailable, conninfo_of
+from adapters.database import Database, DatabaseUnavailable, conninfo_of, explained
 from adapters.incoming import Repeats
 
 
@@ -76,16 +76,9 @@ class InboxTables:
     def close(self) -> None:
         self.connection.close()
 
-    @contextmanager
-    def faults_explained(self) -> Iterator[None]:
+    def faults_explained(self) -> AbstractContextManager[None]:
         """Raises DatabaseUnavailable for what befell the server or the way to it."""
-        try:
-            yield
-        except psycopg.Error as error:
-            fault = self.fault(error)
-            if fault is None:
-                raise
-            raise fault from error
+        return explained(self.fault)
 
     def create(self) -> None:
         """Create what is missing; nothing of what is there is changed."""

@@ -21,7 +21,8 @@ from rich.rule import Rule
 from rich.table import Table
 
 from adapters.embedded_kafka import EmbeddedKafka
-from adapters.inbox import MUST, HistoryGone, Inbox, Poison
+from adapters.inbox import HistoryGone, Inbox, Poison
+from adapters.inbox_reading import MUST
 from adapters.incoming import attributes
 from adapters.kafka_faults import KafkaAway
 from adapters.kafka_settings import KafkaSettings

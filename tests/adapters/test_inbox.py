@@ -327,7 +327,7 @@ def test_other_partitions_go_on_past_one_that_stopped(database_url: str, kafka: 
 def test_a_message_stopped_at_is_tried_again_and_passed_once_it_can_be(
     downstream: Downstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("adapters.inbox.POISON_SECONDS", 0.2)
+    monkeypatch.setattr("adapters.inbox_reading.POISON_SECONDS", 0.2)
     downstream.send((1, "a"))
     bad, tried = ["a"], []
 
@@ -531,7 +531,7 @@ def test_what_retention_took_unread_is_never_skipped(downstream: Downstream) -> 
 def test_a_message_stopped_at_for_so_long_that_retention_takes_it_is_not_skipped(
     downstream: Downstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("adapters.inbox.POISON_SECONDS", 0.2)
+    monkeypatch.setattr("adapters.inbox_reading.POISON_SECONDS", 0.2)
     downstream.send((1, "a"), (2, "b"))
     downstream.send((3, "c"))
 

@@ -34,7 +34,7 @@ from kafka.admin import NewTopic
 from psycopg.conninfo import make_conninfo
 
 from adapters.database import Database
-from adapters.inbox import USUAL
+from adapters.inbox_reading import USUAL
 from adapters.log import PostgresLog
 from adapters.projectors import LEDGER, Projectors
 from adapters.publisher import BATCH_BYTES, RETRY_MS

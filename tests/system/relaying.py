@@ -2,11 +2,8 @@
 
 import json
 import signal
-import subprocess
-import sys
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, get_args
@@ -22,8 +19,7 @@ from projections.published.reached import Reached
 from projections.published.topics import Topic
 from tests.broker import Kafka
 from tests.own_server import eventually
-from tests.system.program import PROGRAM, TOP, Program
-from tests.system.under_load import Runner, environment
+from tests.system.under_load import Runner, environment, started
 
 PARTITIONS = 3
 TOPICS: Sequence[Topic] = get_args(Topic)
@@ -70,22 +66,9 @@ class RelayProcess(Runner):
             self.process.send_signal(signal.SIGCONT)
 
 
-@contextmanager
-def relay(database: Database, bootstrap_servers: str, *options: str) -> Iterator[RelayProcess]:
-    with tempfile.NamedTemporaryFile(prefix="relay-", suffix=".log") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, "relay", "run", "--lease", str(LEASE_SECONDS), *options],
-            env=Program(relay_environment(database, bootstrap_servers)).whole_environment(),
-            cwd=TOP,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-        )
-        try:
-            yield RelayProcess(process, log)
-        finally:
-            process.kill()
-            process.wait(60)
+def relay(database: Database, bootstrap_servers: str, *options: str) -> AbstractContextManager[RelayProcess]:
+    command = ["relay", "run", "--lease", str(LEASE_SECONDS), *options]
+    return started(RelayProcess, command, relay_environment(database, bootstrap_servers))
 
 
 def wait_until_told(run: Runner, what: str, times: int = 1) -> None:

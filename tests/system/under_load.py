@@ -6,12 +6,12 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeVar
 
 from psycopg import sql
 
@@ -88,24 +88,37 @@ class Runner:
         return time.monotonic() - started
 
 
+Started = TypeVar("Started", bound=Runner)
+
+
 @contextmanager
-def runner(
-    database: Database, *options: str, program: str = PROGRAM, command: Sequence[str] = ("run",), **more: str
-) -> Iterator[Runner]:
-    with tempfile.NamedTemporaryFile(prefix="run-", suffix=".log") as log:
+def started(
+    kind: Callable[[subprocess.Popen[bytes], IO[bytes]], Started],
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    program: str = PROGRAM,
+) -> Iterator[Started]:
+    """A process of one of Trailbook's commands that goes on until it is stopped."""
+    with tempfile.NamedTemporaryFile(prefix="process-", suffix=".log") as log:
         process = subprocess.Popen(
-            [sys.executable, "-c", program, *command, *options],
-            env=Program(environment(database, **more)).whole_environment(),
+            [sys.executable, "-c", program, *command],
+            env=Program(environment).whole_environment(),
             cwd=TOP,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
         )
         try:
-            yield Runner(process, log)
+            yield kind(process, log)
         finally:
             process.kill()
             process.wait(60)
+
+
+def runner(
+    database: Database, *options: str, program: str = PROGRAM, command: Sequence[str] = ("run",), **more: str
+) -> AbstractContextManager[Runner]:
+    return started(Runner, [*command, *options], environment(database, **more), program)
 
 
 # -- writers
