@@ -193,7 +193,7 @@ def _processor_seconds(process: psutil.Process) -> float:
 
 class _Sent(NamedTuple):
     seconds: float
-    """When its producer made it."""
+    """When the broker got it."""
     message: Given
 
 
@@ -238,7 +238,7 @@ class _Relayed:
 
     house: _House
     committed: list[float]
-    """When each transaction's place was sent, the last of its messages."""
+    """When the broker got each transaction's place, the last of its messages."""
     looks: list[_Look]
 
     def sent(self, *, whole: bool = False) -> list[_Sent]:

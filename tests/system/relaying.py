@@ -155,8 +155,9 @@ def places(kafka: Kafka, database: Database) -> list[NotedPlace]:
 
 
 def check_places(kafka: Kafka, database: Database) -> list[NotedPlace]:
-    """No place goes back, and no earlier epoch comes after a later one; all places."""
+    """No place goes back, none has an entry before its event, no earlier epoch comes after a later one; all places."""
     noted = places(kafka, database)
+    assert all(place.ledger_position <= place.position for place in noted), noted
     for before, after in pairwise(noted):
         assert after.epoch >= before.epoch, (before, after)
         assert after.position >= before.position, (before, after)
