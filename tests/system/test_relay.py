@@ -9,10 +9,19 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from kafka.admin import ACL, ACLFilter, ACLOperation, ACLPermissionType, ResourcePattern, ResourceType
+from kafka.admin import (
+    ACL,
+    ACLFilter,
+    ACLOperation,
+    ACLPermissionType,
+    ConfigResource,
+    ConfigResourceType,
+    ResourcePattern,
+    ResourceType,
+)
 
 from adapters.database import Database
-from adapters.kafka_topics import positions_topic
+from adapters.kafka_topics import limit_of, positions_topic
 from adapters.lease import Lease, LeaseHeld
 from adapters.log import PostgresLog
 from adapters.outgoing import Batch
@@ -39,6 +48,7 @@ from tests.system.relaying import (
     wait_until_told,
     with_topics,
 )
+from tests.system.test_projectors_under_fire import retopic
 from tests.system.test_run import onboard
 from tests.system.under_load import ENDS_WITHIN_SECONDS, environment
 
@@ -375,6 +385,37 @@ def test_given_a_message_that_is_too_large_then_what_comes_before_it_is_publishe
     assert places(kafka, database)[-1].ledger_position == position - 1
     assert Program(settings).run("relay", "run", "--once").code == 0
     check_published(kafka, database)
+
+
+def test_given_a_relay_that_stopped_when_what_stops_it_is_mended_then_it_goes_on_by_itself(
+    database: Database, log: PostgresLog, kafka: Kafka
+) -> None:
+    """First at an event that no release knows, then at a topic that somebody has made too small for a message."""
+    with_topics(database, kafka.bootstrap_servers)
+    record(log, story().log.events)
+    project(database)
+    was = retopic(database, 30, "deal.dreamt_of")
+    with relay(database, kafka.bootstrap_servers) as run:
+        wait_until_told(run, "relay stopped")
+        set_limit(kafka, database, 1 << 16)
+        retopic(database, 30, was)
+        wait_until_told(run, "relay stopped", times=2)
+        assert "event_id=vendor-statement:" in run.told("relay stopped")[1]
+        set_limit(kafka, database, kafka_settings(kafka.bootstrap_servers).max_message_bytes)
+        wait_until_told(run, "relay goes on")
+        eventually(lambda: caught_up(kafka, database), "everything is published")
+        assert len(run.told("relay stopped")) == 2, "it is said once, however often it is tried"
+        assert run.end() < ENDS_WITHIN_SECONDS
+    check_published(kafka, database)
+
+
+def set_limit(kafka: Kafka, database: Database, max_message_bytes: int) -> None:
+    """Of the topic of vendor statements, from a moment later on."""
+    topic, settings = f"{database.house}.vendor-statements", kafka_settings(kafka.bootstrap_servers)
+    change = ConfigResource(ConfigResourceType.TOPIC, topic, {"max.message.bytes": str(max_message_bytes)})
+    with kafka.admin() as admin:
+        admin.alter_configs([change])
+    eventually(lambda: limit_of(settings, topic) == max_message_bytes, "the broker knows")
 
 
 def test_given_a_word_to_stop_that_was_lost_then_it_stops_all_the_same(database: Database) -> None:
