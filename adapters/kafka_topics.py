@@ -144,8 +144,8 @@ def topics_there(admin: KafkaAdminClient, names: Iterable[str]) -> dict[str, Top
     return {name: TopicThere(len(topic["partitions"]), topic["topic_id"] or "") for name, topic in found.items()}
 
 
-def holds_messages(admin: KafkaAdminClient, partitions_of: Mapping[str, int]) -> bool:
-    """Whether anything was ever published to one of the topics. Raises KafkaError."""
+def were_sent_to(admin: KafkaAdminClient, partitions_of: Mapping[str, int]) -> bool:
+    """Whether anything was ever sent to one of the topics, committed or not. Raises KafkaError."""
     partitions = [TopicPartition(name, number) for name, count in partitions_of.items() for number in range(count)]
     ends = admin.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.LATEST))
     return any(end.offset > 0 for end in ends.values())

@@ -31,7 +31,6 @@ from adapters.kafka_topics import (
     administered,
     committed_by,
     end_of,
-    holds_messages,
     limit_of,
     live_topics,
     place_partition,
@@ -39,6 +38,7 @@ from adapters.kafka_topics import (
     short_of_replicas,
     topics_there,
     undecided,
+    were_sent_to,
 )
 from domain.message import canonical
 from projections.published.messages import Message
@@ -143,7 +143,7 @@ class Publisher:
         self._patience_seconds = patience_seconds
         self._positions = TopicPartition(positions_topic(house), place_partition(place_key))
         self.repeats = False
-        """Whether nothing is noted though there are messages, so that all of them come once more."""
+        """Whether nothing is noted though something was sent, so that messages may come once more."""
         self.hung: Sequence[TopicPartition] = ()
         """Partitions in which a transaction hung when this publisher was opened."""
         self.foreign: list[int] = []
@@ -175,7 +175,7 @@ class Publisher:
         place = self._last_place()
         if place is None:
             with administered(self.kafka) as admin:
-                self.repeats = holds_messages(admin, self._partitions)
+                self.repeats = were_sent_to(admin, self._partitions)
             return Reached()
         if place.epoch > self.epoch:
             raise Fenced(

@@ -252,8 +252,8 @@ class Relay:
             because = "the broker had not decided a transaction there, so that some messages may come twice"
             logger.warning("ended what hung", partitions=hung, because=because)
         if publisher.repeats:
-            because = f"no place is noted in {topic}, and the topics hold messages"
-            logger.warning("publishing everything once more", because=because)
+            because = f"no place is noted in {topic}, and something was sent there before; messages may come twice"
+            logger.warning("publishing from the beginning", because=because)
 
     def _begin(self, reached: Reached) -> None:
         self.reached = self._noted = reached

@@ -199,7 +199,7 @@ def test_given_a_topic_made_anew_then_nothing_goes_there_before_all_of_it_does(
     program.fine("relay", "topics", "--create")
     said = program.run("relay", "run", "--once")
     assert said.code == 0
-    assert "publishing everything once more" in said.err
+    assert "publishing from the beginning" in said.err
     at = [message_id(message) for message in to_publish(database)["partners"]]
     assert sorted(map(record_id, published(kafka, database, "partners"))) == sorted(at)
 
