@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Any, get_args
 
 from kafka.consumer.fetcher import ConsumerRecord
+from psycopg import sql
 
 from adapters.database import Database
 from adapters.kafka_settings import KafkaSettings
@@ -147,7 +148,7 @@ class NotedPlace:
 
 
 def places(kafka: Kafka, database: Database) -> list[NotedPlace]:
-    """Every place that was committed, in its order."""
+    """Every place that was committed and that compaction has left, in its order."""
     noted = [
         json.loads(record.value) for record in kafka.read(positions_topic(database.house)) if record.key == b"relay"
     ]
@@ -164,6 +165,14 @@ def check_places(kafka: Kafka, database: Database) -> list[NotedPlace]:
         assert after.ledger_position >= before.ledger_position, (before, after)
         assert after.epoch > before.epoch or after.leader == before.leader, (before, after)
     return noted
+
+
+def leases(database: Database) -> int:
+    """How often one was taken."""
+    with database.connect("owner", autocommit=True) as connection:
+        statement = sql.SQL("SELECT epoch FROM {}.relay_lease").format(sql.Identifier(database.house))
+        (epoch,) = connection.execute(statement).fetchone() or (0,)
+    return int(epoch)
 
 
 def caught_up(kafka: Kafka, database: Database) -> bool:

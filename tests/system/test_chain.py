@@ -40,6 +40,7 @@ from tests.system.relaying import (
     by_key,
     caught_up,
     check_places,
+    leases,
     published,
     record_id,
     relay,
@@ -381,14 +382,6 @@ def check(chain: Chain) -> None:
     )
     assert wanted.entries
     assert repeats == 0, "a relay goes on exactly where the last one came to"
-
-
-def leases(database: Database) -> int:
-    """How often one was taken."""
-    with database.connect("owner", autocommit=True) as connection:
-        statement = sql.SQL("SELECT epoch FROM {}.relay_lease").format(sql.Identifier(database.house))
-        (epoch,) = connection.execute(statement).fetchone() or (0,)
-    return int(epoch)
 
 
 @pytest.fixture
