@@ -49,7 +49,7 @@ def embedded_server() -> Iterator[str]:
 
 @contextmanager
 def _container() -> Iterator[str]:
-    from testcontainers.postgres import PostgresContainer  # noqa: PLC0415  (only where Docker answers)
+    from testcontainers.community.postgres import PostgresContainer  # noqa: PLC0415  (only where Docker answers)
 
     try:
         container = PostgresContainer(IMAGE, driver=None).start()
