@@ -147,16 +147,15 @@ def topics_there(admin: KafkaAdminClient, names: Iterable[str]) -> dict[str, Top
 def were_sent_to(admin: KafkaAdminClient, partitions_of: Mapping[str, int]) -> bool:
     """Whether anything was ever sent to one of the topics, committed or not. Raises KafkaError."""
     partitions = [TopicPartition(name, number) for name, count in partitions_of.items() for number in range(count)]
-    ends = admin.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.LATEST))
-    return any(end.offset > 0 for end in ends.values())
+    return any(ends_of(admin, partitions).values())
 
 
 def undecided(admin: KafkaAdminClient, partitions: Iterable[TopicPartition]) -> list[TopicPartition]:
     """Those that hold records of a transaction that is neither committed nor aborted. Raises KafkaError."""
     latest = dict.fromkeys(partitions, OffsetSpec.LATEST)
     decided = admin.list_partition_offsets(latest, IsolationLevel.READ_COMMITTED)
-    ends = admin.list_partition_offsets(latest)
-    return [partition for partition in latest if decided[partition].offset < ends[partition].offset]
+    ends = ends_of(admin, latest)
+    return [partition for partition in latest if decided[partition].offset < ends[partition]]
 
 
 def committed_by(admin: KafkaAdminClient, transactional_id: str) -> tuple[int, int] | None:
@@ -168,9 +167,10 @@ def committed_by(admin: KafkaAdminClient, transactional_id: str) -> tuple[int, i
     return None
 
 
-def end_of(admin: KafkaAdminClient, partition: TopicPartition) -> int:
-    """The offset after the last record, whether that is decided or not. Raises KafkaError."""
-    return int(admin.list_partition_offsets({partition: OffsetSpec.LATEST})[partition].offset)
+def ends_of(admin: KafkaAdminClient, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+    """The offset after the last record of each, whether that is decided or not. Raises KafkaError."""
+    ends = admin.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.LATEST))
+    return {partition: int(end.offset) for partition, end in ends.items()}
 
 
 def short_of_replicas(kafka: KafkaSettings, names: Iterable[str]) -> str | None:

@@ -6,21 +6,20 @@ follows from it here, is in ``deploy/decisions/2026-11-22-a-real-broker.md``. Ab
 message was acknowledged, and after any error a publisher is thrown away.
 """
 
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import suppress
 from functools import lru_cache, partial
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
-from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 from kafka import errors as kafka_errors
 from kafka.errors import KafkaError
 from kafka.partitioner import DefaultPartitioner
 from kafka.partitioner.default import murmur2
 from kafka.producer.future import FutureRecordMetadata, RecordMetadata
 
-from adapters.kafka_client import Contact, away, connected, faults_explained
+from adapters.kafka_client import Contact, away, connected
 from adapters.kafka_faults import Fenced, KafkaAway, MessageTooLarge, TopicsWrong
 from adapters.kafka_settings import BOOTSTRAP_MS, KafkaSettings
 from adapters.kafka_topics import (
@@ -30,7 +29,6 @@ from adapters.kafka_topics import (
     TopicThere,
     administered,
     committed_by,
-    end_of,
     limit_of,
     live_topics,
     place_partition,
@@ -40,7 +38,7 @@ from adapters.kafka_topics import (
     undecided,
     were_sent_to,
 )
-from domain.message import canonical
+from adapters.places import Place, Places
 from projections.published.messages import Message
 from projections.published.reached import Reached
 from projections.published.topics import Topic
@@ -59,48 +57,12 @@ COORDINATOR_SECONDS = 0.1
 """How long until a broker is asked again that does not know yet who decides our transactions."""
 REMEMBERED_KEYS = 20_000
 
-FIRST_LOOK = 64
-"""So many records before the end of the positions the last place is looked for at first; then eight times as many."""
-
 _FENCED = (
     kafka_errors.ProducerFencedError,
     kafka_errors.InvalidProducerEpochError,
     kafka_errors.InvalidProducerIdMappingError,
     kafka_errors.TransactionCoordinatorFencedError,
 )
-
-
-class Place(NamedTuple):
-    """What a publisher notes: how far it has come, and who it was."""
-
-    reached: Reached
-    leader: str
-    epoch: int
-    """Of the lease under which it was published."""
-    partitions: Mapping[str, int]
-    """Of each topic of messages: with another number of them a key would go elsewhere."""
-    topic_ids: Mapping[str, str]
-    """Of each of them, as Kafka knows it: a topic of the same name with another id lacks what was published."""
-
-    def to_bytes(self) -> bytes:
-        noted = {
-            "leader": self.leader,
-            "epoch": self.epoch,
-            "partitions": dict(self.partitions),
-            "topic_ids": dict(self.topic_ids),
-        }
-        return canonical(self.reached.to_json() | noted)
-
-    @classmethod
-    def from_bytes(cls, value: bytes | None) -> Self | None:
-        """None for what no publisher has noted: whoever may write to the topic can write anything there."""
-        try:
-            told = json.loads(value or b"")
-            place = cls(Reached.from_json(told), told["leader"], told["epoch"], told["partitions"], told["topic_ids"])
-            meant = place.epoch >= 0 and place.reached.position >= 0 and place.reached.ledger_position >= 0
-            return place if meant and place.to_bytes() == value else None
-        except (ValueError, TypeError, KeyError, AttributeError):
-            return None
 
 
 class Partitions(DefaultPartitioner):  # type: ignore[misc]  # kafka-python has no types
@@ -146,6 +108,8 @@ class Publisher:
         """Whether nothing is noted though something was sent, so that messages may come once more."""
         self.hung: Sequence[TopicPartition] = ()
         """Partitions in which a transaction hung when this publisher was opened."""
+        self.lost: Sequence[TopicPartition] = ()
+        """Partitions that lacked what was published there when this publisher was opened."""
         self.foreign: list[int] = []
         """Offsets after the last place of records under our key that are no place."""
         self._partitions: dict[str, int] = {}
@@ -172,19 +136,14 @@ class Publisher:
         except KafkaError as error:
             raise self._fenced_or_away(error) from error
         self._end_what_hangs(self._look(), committed)
-        place = self._last_place()
+        place = self._place()
         if place is None:
-            with administered(self.kafka) as admin:
-                self.repeats = were_sent_to(admin, self._partitions)
+            if not self.lost:
+                with administered(self.kafka) as admin:
+                    self.repeats = were_sent_to(admin, self._partitions)
             return Reached()
-        if place.epoch > self.epoch:
-            raise Fenced(
-                f"{place.leader} published under a later lease, {place.epoch}, and ours is {self.epoch}; see whether "
-                f"the database of {self.house} is the one that it used",
-                (place.reached, place.epoch),
-            )
-        self._position = place.reached.position
-        self._check_topics(place)
+        for topic, offsets in place.offsets.items():
+            self._written |= {(topic, number): offset for number, offset in enumerate(offsets)}
         return place.reached
 
     def publish(self, messages: Sequence[Message], reached: Reached) -> None:
@@ -195,7 +154,6 @@ class Publisher:
         """
         producer, topics = self._producer, self.topics
         assert producer is not None, "open it first"
-        place = Place(reached, self.leader, self.epoch, self._partitions, self._topic_ids)
         sent: list[FutureRecordMetadata] = []
         try:
             producer.begin_transaction()
@@ -204,14 +162,14 @@ class Publisher:
             for topic, key, headers, value in messages:
                 sent.append(self._send(producer, topics[topic], value, key, list(headers)))
             self._wait_for_all(sent)
+            self._must_be_there(sent)
             # Only now: a commit that was sent twice may arrive a second time amid the next transaction, and the broker
             # takes it for that one's. What it then commits must hold no place before its messages.
             key, partition = self.place_key.encode(), self._positions.partition
-            noted = self._send(producer, self._positions.topic, place.to_bytes(), key, None, partition)
+            place = self._place_at(reached).to_bytes()
+            noted = self._send(producer, self._positions.topic, place, key, None, partition)
             self._wait_for_all([noted])
-            if anew := self.made_anew():
-                raise TopicsWrong(self.kafka.where, [self._anew(anew)])
-            self._must_be_new([*sent, noted])
+            self._must_be_there([noted])
             self._commit(producer)
             self._position = reached.position
         except KafkaError as error:
@@ -340,38 +298,37 @@ class Publisher:
         except KafkaError as error:
             raise self._fenced_or_away(error) from error
 
-    def _last_place(self) -> Place | None:
-        """The last committed record of our key.
+    def _place(self) -> Place | None:
+        """Where to go on from: the last place up to which the topics hold what was published.
 
-        The end is that of all records, and not only of the decided ones: another key's transaction may be open, and
-        what we look for stand behind its beginning.
+        Raises Fenced, TopicsWrong, KafkaAway.
         """
-        patience_ms = int(1_000 * self._patience_seconds)
-        with administered(self.kafka, request_timeout_ms=patience_ms) as admin:
-            end = end_of(admin, self._positions)
-        consumer = connected(
-            KafkaConsumer,
-            self.kafka,
-            group_id=None,
-            request_timeout_ms=patience_ms,
-            enable_auto_commit=False,
-            isolation_level="read_committed",
-            auto_offset_reset="earliest",
-            allow_auto_create_topics=False,
-        )
-        with closing(consumer), faults_explained(self.kafka):
-            consumer.assign([self._positions])
-            first = consumer.beginning_offsets([self._positions])[self._positions]
-            look = FIRST_LOOK
-            while end > first:
-                start = max(first, end - look)
-                for offset, value in reversed(self._values(consumer, start, end)):
-                    place = Place.from_bytes(value)
-                    if place is not None:
-                        return place
-                    self.foreign.append(offset)
-                end, look = start, 8 * look
-        return None
+        times = {"patience_seconds": self._patience_seconds, "undecided_seconds": TRANSACTION_SECONDS}
+        with Places(self.kafka, self.house, self.place_key, **times) as noted:
+            places = noted.newest_first()
+            place = next(places, None)
+            self.foreign = noted.foreign
+            if place is None:
+                return None
+            if place.epoch > self.epoch:
+                raise Fenced(
+                    f"{place.leader} published under a later lease, {place.epoch}, and ours is {self.epoch}; see "
+                    f"whether the database of {self.house} is the one that it used",
+                    (place.reached, place.epoch),
+                )
+            self._position = place.reached.position
+            self._check_topics(place)
+            while place is not None and (lost := noted.lost(place)):
+                self.lost = self.lost or lost
+                place = next(places, None)
+            return place
+
+    def _place_at(self, reached: Reached) -> Place:
+        offsets = {
+            topic: [self._written.get((topic, number), -1) for number in range(count)]
+            for topic, count in self._partitions.items()
+        }
+        return Place(reached, self.leader, self.epoch, self._partitions, self._topic_ids, offsets)
 
     def _present(self, admin: KafkaAdminClient) -> dict[str, TopicThere]:
         """The topics of messages. Raises TopicsWrong where a topic is missing."""
@@ -382,21 +339,6 @@ class Publisher:
             raise TopicsWrong(self.kafka.where, [_missing(*missing)])
         del found[self._positions.topic]
         return found
-
-    def _values(self, consumer: KafkaConsumer, start: int, end: int) -> list[tuple[int, bytes | None]]:
-        """What was committed under our key from one offset up to another, and where."""
-        key, values = self.place_key.encode(), []
-        consumer.seek(self._positions, start)
-        waits_until = time.monotonic() + TRANSACTION_SECONDS + self._patience_seconds
-        while consumer.position(self._positions) < end:
-            for records in consumer.poll(timeout_ms=200).values():
-                values += [(one.offset, one.value) for one in records if one.key == key and one.offset < end]
-            if time.monotonic() > waits_until:
-                raise KafkaAway(
-                    f"{self.kafka.where} does not give the end of {self._positions.topic}; see whether a transaction "
-                    "hangs there (kafka-transactions.sh find-hanging)"
-                )
-        return values
 
     # -- publishing
 
@@ -414,12 +356,14 @@ class Publisher:
             if message.exception is not None:
                 raise message.exception
 
-    def _must_be_new(self, sent: Sequence[FutureRecordMetadata]) -> None:
-        """An acknowledgement counts with an offset of its own. Raises KafkaAway.
+    def _must_be_there(self, sent: Sequence[FutureRecordMetadata]) -> None:
+        """An acknowledgement counts in the topic as it was, with an offset of its own. Raises TopicsWrong, KafkaAway.
 
         kafka-python begins to count a partition's batches anew after some errors, and goes on sending; the broker then
         takes the next batch for one that it has got before, and acknowledges that.
         """
+        if anew := self.made_anew():
+            raise TopicsWrong(self.kafka.where, [self._anew(anew)])
         for message in sent:
             written: RecordMetadata = message.value
             partition = written.topic, written.partition

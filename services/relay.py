@@ -251,6 +251,10 @@ class Relay:
             hung = [f"{partition.topic}-{partition.partition}" for partition in publisher.hung]
             because = "the broker had not decided a transaction there, so that some messages may come twice"
             logger.warning("ended what hung", partitions=hung, because=because)
+        if publisher.lost:
+            lost = [f"{partition.topic}-{partition.partition}" for partition in publisher.lost]
+            because = "the broker had confirmed messages that it does not hold; some may come twice"
+            logger.warning("publishing again what was lost", partitions=lost, **self.place, because=because)
         if publisher.repeats:
             because = f"no place is noted in {topic}, and something was sent there before; messages may come twice"
             logger.warning("publishing from the beginning", because=because)

@@ -6,11 +6,13 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import pytest
+from kafka import TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType, NewTopic
 
 from adapters.kafka_faults import Fenced, KafkaAway, MessageTooLarge, TopicsWrong
 from adapters.kafka_settings import KafkaSettings
 from adapters.kafka_topics import create_topics, positions_topic
+from adapters.places import Place
 from adapters.publisher import Publisher
 from projections.ledger import EntryId
 from projections.published.messages import Message
@@ -263,6 +265,8 @@ def test_a_topic_that_is_made_anew_meanwhile_is_noticed_before_the_next_commit(
         b'{"entry":null,"epoch":"x","leader":"x","ledger_position":0,"partitions":[],"position":"9","recorded_at":7}',
         b'{"entry":null,"epoch":1,"leader":"x","ledger_position":0,"partitions":{},"position":-9,"recorded_at":null,'
         b'"topic_ids":{}}',
+        b'{"entry":null,"epoch":1,"leader":"x","ledger_position":0,"offsets":{"deals":["x"]},"partitions":{},'
+        b'"position":9,"recorded_at":null,"topic_ids":{}}',
     ],
 )
 def test_what_somebody_else_writes_among_the_places_is_passed_over(
@@ -276,6 +280,114 @@ def test_what_somebody_else_writes_among_the_places_is_passed_over(
     with _publisher(kafka, house) as successor:
         assert successor.open() == _at(1)
         assert successor.foreign == [at]
+
+
+# -- what the broker confirmed, and does not hold
+
+
+def _noted(kafka: Kafka, house: str) -> Place:
+    """The last place."""
+    place = Place.from_bytes(kafka.read(positions_topic(house))[-1].value)
+    assert place is not None
+    return place
+
+
+def _note(kafka: Kafka, house: str, last: Place, position: int, partition: int, offset: int) -> None:
+    """A place after the last, whose message of deals is said to stand at this offset."""
+    offsets = {topic: list(noted) for topic, noted in last.offsets.items()}
+    offsets[f"{house}.deals"][partition] = offset
+    with kafka.producer() as producer:
+        place = last._replace(reached=_at(position), offsets=offsets)
+        producer.send(positions_topic(house), place.to_bytes(), key=b"relay", partition=0).get(timeout=10)
+
+
+def _undone(kafka: Kafka, house: str, partition: int) -> int:
+    """The offset of a message that was acknowledged, and aborted."""
+    with kafka.producer(kafka.name("other")) as producer:
+        producer.begin_transaction()
+        sent = producer.send(f"{house}.deals", b"{}", key=b"customer:acme", partition=partition)
+        offset = int(sent.get(timeout=10).offset)
+        producer.abort_transaction()
+    return offset
+
+
+@pytest.fixture
+def partition(kafka: Kafka, house: str) -> int:
+    """Where the messages of deals are, two of which are published, each with a place of its own."""
+    with _publisher(kafka, house) as publisher:
+        publisher.open()
+        publisher.publish(_messages(1), _at(1))
+        publisher.publish(_messages(2), _at(2))
+    (partition,) = {int(record.partition) for record in kafka.read(f"{house}.deals")}
+    return partition
+
+
+def test_given_messages_that_were_confirmed_and_then_undone_then_they_are_published_again(
+    kafka: Kafka, house: str, partition: int
+) -> None:
+    """As after a commit that Kafka 4.3.0 acknowledges and does not write down, when what comes next is aborted."""
+    undone, last = _undone(kafka, house, partition), _noted(kafka, house)
+    _note(kafka, house, last, 3, partition, undone)
+    _note(kafka, house, last, 4, partition, undone)
+    with _publisher(kafka, house) as successor:
+        assert successor.open() == _at(2), "the later place had nothing for that partition"
+        assert successor.lost == [TopicPartition(f"{house}.deals", partition)]
+        successor.publish(_messages(3, 4), _at(4))
+    with _publisher(kafka, house) as successor:
+        assert successor.open() == _at(4)
+        assert not successor.lost
+    assert _published(kafka, house) == [1, 2, 3, 4]
+
+
+def test_given_messages_that_are_no_longer_at_the_end_of_a_partition_then_they_are_published_again(
+    kafka: Kafka, house: str, partition: int
+) -> None:
+    """As after the loss of all replicas that had them. Offsets may be given once more."""
+    _note(kafka, house, _noted(kafka, house), 9, partition, 1_000)
+    with _publisher(kafka, house) as successor:
+        assert successor.open() == _at(2)
+        assert successor.lost
+        successor.publish(_messages(3), _at(3))
+    assert _published(kafka, house) == [1, 2, 3]
+
+
+def test_given_nothing_left_of_what_was_published_then_everything_is_published_again(
+    kafka: Kafka, house: str, partition: int
+) -> None:
+    undone, last = _undone(kafka, house, partition), _noted(kafka, house)
+    _make_anew(kafka, positions_topic(house))
+    _note(kafka, house, last, 3, partition, undone)
+    with _publisher(kafka, house) as successor:
+        assert successor.open() == Reached()
+        assert successor.lost
+        assert not successor.repeats, "that is not why"
+
+
+def test_what_a_topic_keeps_no_longer_is_not_lost(kafka: Kafka, house: str, partition: int) -> None:
+    with kafka.admin() as admin:
+        admin.delete_records({TopicPartition(f"{house}.deals", partition): -1})
+    with _publisher(kafka, house) as successor:
+        assert successor.open() == _at(2)
+        assert not successor.lost
+
+
+def test_each_place_names_the_last_message_of_every_partition(kafka: Kafka, house: str, partition: int) -> None:
+    """Also of those that its own transaction and its own publisher have not written to."""
+    with _publisher(kafka, house) as successor:
+        successor.open()
+        successor.publish(_messages(3, topic="partners"), _at(3))
+        successor.publish([], _at(4))
+    last = {
+        (topic, partition): -1 for topic, count in _noted(kafka, house).partitions.items() for partition in range(count)
+    }
+    for record in kafka.read(*_noted(kafka, house).partitions):
+        last[record.topic, record.partition] = record.offset
+    offsets = _noted(kafka, house).offsets
+    assert {(topic, number): at for topic, noted in offsets.items() for number, at in enumerate(noted)} == last
+    assert sum(at >= 0 for at in last.values()) == 2
+
+
+# -- topics made anew
 
 
 def test_a_replay_whose_topic_was_made_anew_is_sent_to_another_topic(kafka: Kafka, house: str) -> None:

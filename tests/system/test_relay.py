@@ -24,12 +24,13 @@ from adapters.database import Database
 from adapters.kafka_topics import limit_of, positions_topic
 from adapters.lease import Lease, LeaseHeld
 from adapters.log import PostgresLog
-from adapters.outgoing import Batch
+from adapters.outgoing import Batch, Outgoing
+from adapters.places import Place
 from adapters.projectors import Projectors
 from adapters.publisher import Publisher
 from services.relay import Relay, Stopped
 from tests.adapters.test_outgoing import execute, project, record
-from tests.broker import Kafka, delete_topic, own_broker
+from tests.broker import Kafka, commit, delete_topic, own_broker
 from tests.own_server import eventually, own_server, settable_clock
 from tests.projections.story import story
 from tests.system.books import settings_of
@@ -221,6 +222,48 @@ def test_given_a_clock_that_is_years_off_then_the_broker_says_when_a_message_cam
     check_published(kafka, database)
     came = {record.timestamp / 1_000 for record in published(kafka, database, "partners")}
     assert max(abs(at - time.time()) for at in came) < 3_600
+
+
+def test_given_a_commit_that_the_broker_confirmed_and_undid_in_one_topic_then_all_of_it_comes_once_more(
+    database: Database, log: PostgresLog, kafka: Kafka
+) -> None:
+    """The broker's part is played by two other producers: one commits what it did write down, one aborts the rest."""
+    with_topics(database, kafka.bootstrap_servers)
+    record(log, story().log.events[:20])
+    project(database)
+    program = Program(relay_environment(database, kafka.bootstrap_servers))
+    assert program.run("relay", "run", "--once").code == 0
+    record(log, story().log.events[20:])
+    project(database)
+    undo_in_accounts(kafka, database)
+    said = program.run("relay", "run", "--once")
+    assert said.code == 0, said.err
+    (line,) = [line for line in said.err.splitlines() if "] publishing again what was lost" in line]
+    assert f"{database.house}.accounts-" in line
+    assert f"{database.house}.deals-" not in line
+    assert "position=20" in line
+    check_published(kafka, database, repeats=True)
+    assert "lost" not in program.run("relay", "run", "--once").err
+
+
+def undo_in_accounts(kafka: Kafka, database: Database) -> None:
+    """Publish all that is left, with its place, and abort what went to that topic."""
+    positions, house = positions_topic(database.house), database.house
+    place = Place.from_bytes(kafka.read(positions)[-1].value)
+    assert place is not None
+    with Outgoing(database) as source:
+        batch = source.after(place.reached, 10_000)
+    offsets = {topic: list(noted) for topic, noted in place.offsets.items()}
+    with kafka.producer(kafka.name("kept")) as kept, kafka.producer(kafka.name("undone")) as undone:
+        kept.begin_transaction()
+        undone.begin_transaction()
+        for topic, key, headers, value in batch.messages:
+            producer = undone if topic == "accounts" else kept
+            sent = producer.send(f"{house}.{topic}", value, key, list(headers)).get(timeout=10)
+            offsets[sent.topic][sent.partition] = sent.offset
+        noted = place._replace(reached=batch.reached, offsets=offsets).to_bytes()
+        commit(kept, [kept.send(positions, noted, key=b"relay", partition=0)])
+        undone.abort_transaction()
 
 
 def test_given_rubbish_among_the_places_then_it_is_passed_over_and_told(
