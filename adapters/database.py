@@ -25,9 +25,10 @@ The relay reads the log and the book, and keeps the lease that elects it: it can
 HOUSE = re.compile(r"[a-z][a-z0-9_]{0,30}")
 OLDEST_SERVER = 16
 CONNECT_SECONDS = 10
-VANISHED_SECONDS = 30
+VANISHED_SECONDS = 60
 """After which a host that answers nothing any more counts as gone. Linux alone would take a quarter of an hour while
-something is on the way to it, and two hours else; so long a client that vanished would keep its locks, too.
+something is on the way to it, and two hours else; so long a client that vanished would keep its locks, too. A server
+that takes nothing in for so long, as in a COPY to a disk that stands still, counts as gone as well.
 """
 GUARD_BROKEN = "23T01"
 """Our own SQLSTATE, in the class of integrity errors: a stream has moved since it was read."""
@@ -82,18 +83,18 @@ def explained(fault_of: Callable[[psycopg.Error], DatabaseUnavailable | None]) -
 def conninfo_of(url: str, application_name: str, options: Iterable[str]) -> str:
     """What to connect with. How soon either side takes the other for gone is ours to say where the URL does not."""
     stated = conninfo_to_dict(url)
-    idle, interval, count, unanswered_ms = VANISHED_SECONDS // 3, VANISHED_SECONDS // 6, 4, 1_000 * VANISHED_SECONDS
+    idle, interval, count = VANISHED_SECONDS // 6, VANISHED_SECONDS // 12, 4
     here: dict[str, Any] = {
         "keepalives_idle": idle,
         "keepalives_interval": interval,
         "keepalives_count": count,
-        "tcp_user_timeout": unanswered_ms,
+        "tcp_user_timeout": 1_000 * VANISHED_SECONDS,
     }
+    # no time for what is on the way to a client: one that takes its time with rows would be cut off
     there = (
         f"-c tcp_keepalives_idle={idle}",
         f"-c tcp_keepalives_interval={interval}",
         f"-c tcp_keepalives_count={count}",
-        f"-c tcp_user_timeout={unanswered_ms}",
     )
     ours = {
         "options": " ".join([*there, *filter(None, [str(stated.get("options") or "")]), *options]),
@@ -101,7 +102,8 @@ def conninfo_of(url: str, application_name: str, options: Iterable[str]) -> str:
         "application_name": application_name,
         "connect_timeout": CONNECT_SECONDS,
     }
-    return make_conninfo("", **here | stated | ours)
+    # what a service file says would give way to ours
+    return make_conninfo("", **({} if "service" in stated else here) | stated | ours)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,10 @@ it.
 """
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
+from functools import partial
 from threading import Thread
 from typing import Any, TypeVar
 
@@ -109,40 +110,36 @@ def connected(
 ) -> _Client:
     """A client of kafka-python that has reached a broker. Raises KafkaAway, KafkaRefuses, SettingsWrong."""
     contact = contact or Contact()
+    made: Future[_Client] = Future()
     try:
-        return _made_elsewhere(lambda: kind(**kafka.client() | more, kafka_client=contact))
+        Thread(
+            target=_make, args=(made, kind, kafka.client() | more, contact), name="kafka-client", daemon=True
+        ).start()
+        return made.result()
     except (KafkaError, OSError) as error:
         contact.give_up()
         raise away(kafka, contact.failure or error) from error
     except BaseException:
-        contact.give_up()
+        made.add_done_callback(partial(_abandoned, contact))
         raise
 
 
-def _made_elsewhere(make: Callable[[], _Client]) -> _Client:
-    """What is made, in a thread of its own: making a producer, kafka-python 3.0.12 serves its connections in the
-    thread that asked for it, and drops what a signal raises meanwhile, or waits for ever for what that interrupted.
+def _make(made: Future[_Client], kind: Callable[..., _Client], settings: Mapping[str, Any], contact: Contact) -> None:
+    """In a thread of its own: making a producer, kafka-python 3.0.12 serves its connections in the thread that asked
+    for it, and drops what a signal raises meanwhile, or waits for ever for what that interrupted.
     """
-    made: Future[_Client] = Future()
-
-    def run() -> None:
-        try:
-            made.set_result(make())
-        except BaseException as error:
-            made.set_exception(error)
-
-    Thread(target=run, name="kafka-client", daemon=True).start()
     try:
-        return made.result()
-    except BaseException:
-        made.add_done_callback(_closed)
-        raise
+        made.set_result(kind(**settings, kafka_client=contact))
+    except BaseException as error:
+        made.set_exception(error)
 
 
-def _closed(made: "Future[Any]") -> None:
-    """It came after the one who asked for it had gone."""
-    if made.exception() is None:
-        made.result().close()
+def _abandoned(contact: Contact, made: "Future[Any]") -> None:
+    """Whoever asked for a client went before it came, or did not come."""
+    with suppress(Exception):
+        if made.exception() is None:
+            made.result().close()
+    contact.give_up()
 
 
 @contextmanager
@@ -153,7 +150,11 @@ def faults_explained(kafka: KafkaSettings, contact: Contact | None = None) -> It
     """
     try:
         yield
-    except (KafkaError, RuntimeError) as error:
+    except KafkaError as error:
+        raise away(kafka, error, contact) from error
+    except RuntimeError as error:
+        if _NO_CONTROLLER not in str(error):
+            raise
         raise away(kafka, error, contact) from error
 
 
@@ -198,6 +199,7 @@ _CERTIFICATES = (
     ("_ALERT_", f"it does not take our certificate; set {PREFIX}SSL_CERTFILE"),
 )
 
+_NO_CONTROLLER = "active controller"
 _SIGNS = (
     ("'idna' codec", "it is no host's name; correct it"),
     ("DNS Resolution failure", "the name is not known here; correct it, or the network"),
@@ -207,7 +209,7 @@ _SIGNS = (
     ("Timeout during", f"it takes connections and does not answer; it is too busy, or {_OTHERWISE}"),
     ("Unable to bootstrap", "no answer comes from there; start the broker, or correct the address"),
     ("WRONG_VERSION_NUMBER", _OTHERWISE),
-    ("active controller", "no controller leads the cluster; start as many controllers as make a majority"),
+    (_NO_CONTROLLER, "no controller leads the cluster; start as many controllers as make a majority"),
     ("Invalid frame length", _OTHERWISE),
     ("Unable to decode response", _OTHERWISE),
     ("IllegalSaslState", _OTHERWISE),

@@ -13,7 +13,7 @@ One line is logged for each change of state.
 import gc
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -22,6 +22,7 @@ from typing import Any
 
 import psycopg
 import structlog
+from kafka import TopicPartition
 from psycopg import sql
 
 from adapters.database import Database, DatabaseUnavailable, InitNeeded
@@ -103,7 +104,11 @@ class Relay:
     _noted_at: float = 0.0
     _tells_from: int | None = None
     """The position to say that publishing goes on from, once it does."""
+    _found: tuple[object, ...] = ()
+    """What was told of the topics since something came through."""
     _poison_since: float = 0.0
+    _stopped_because: str = ""
+    """As it was told last; told again after something was waited for, which the log then ends with."""
     _follows: str = ""
     _in_transaction: bool = False
     _told: bool = False
@@ -136,6 +141,7 @@ class Relay:
             assert self._lease is not None
             expires = time.monotonic() + self._lease.held().seconds  # its holder may have been killed
             while not self._elected():
+                self._beat()
                 if time.monotonic() > expires + POLL_SECONDS:
                     raise LeaseHeld(f"{self._follows} publishes already, or waits to; there is nothing to do once")
                 time.sleep(POLL_SECONDS / 10)
@@ -180,6 +186,7 @@ class Relay:
             return True
         held = self._lease.held()
         self.reached = self.poison = self.poison_position = None
+        self._stopped_because = ""
         if self.state != "standing by" or held.holder != self._follows:
             logger.info("standing by", holder=held.holder, epoch=held.epoch)
         self.state, self._follows = "standing by", held.holder
@@ -242,18 +249,22 @@ class Relay:
         return reached
 
     def _tell_what_was_found(self, publisher: Publisher) -> None:
-        topic = positions_topic(self.settings.house)
+        """Once, however often it is begun before something comes through."""
+        if publisher.foreign:
+            self._noted = None  # once compacted, the topic would keep only the last record under our key
+        found = (publisher.foreign, publisher.hung, publisher.lost, publisher.repeats)
+        if found == self._found:
+            return
+        self._found, topic = found, positions_topic(self.settings.house)
         if publisher.foreign:
             because = f"{topic} has records that no relay wrote; see who may write there"
             logger.warning("passed over", partition=0, offsets=publisher.foreign, because=because)
-            self._noted = None  # once compacted, the topic would keep only the last record under our key
         if publisher.hung:
-            hung = [f"{partition.topic}-{partition.partition}" for partition in publisher.hung]
             because = "the broker had not decided a transaction there, so that some messages may come twice"
-            logger.warning("ended what hung", partitions=hung, because=because)
+            logger.warning("ended what hung", partitions=_named(publisher.hung), because=because)
         if publisher.lost:
-            lost = [f"{partition.topic}-{partition.partition}" for partition in publisher.lost]
             because = "the broker had confirmed messages that it does not hold; some may come twice"
+            lost = _named(publisher.lost)
             logger.warning("publishing again what was lost", partitions=lost, **self.place, because=because)
         if publisher.repeats:
             because = f"no place is noted in {topic}, and something was sent there before; messages may come twice"
@@ -273,7 +284,7 @@ class Relay:
         self.pulse.waiting.go_on()
         if self.poison is None and self.state != "relaying":
             logger.info("relaying", house=self.settings.house, position=self._tells_from, epoch=lease.epoch)
-        self.state, self._tells_from = "stopped" if self.poison else "relaying", None
+        self.state, self._tells_from, self._found = "stopped" if self.poison else "relaying", None, ()
 
     def _relay(self, lease: Lease, publisher: Publisher, source: Outgoing, listener: psycopg.Connection) -> None:
         while True:
@@ -295,6 +306,7 @@ class Relay:
         ends = source.ends()
         wanted = min(ends.position, ends.ledger_position)
         while self._reached.position < ends.position or self._reached.ledger_position < wanted:
+            self._beat()
             if not lease.kept():
                 raise LeaseHeld("the lease ran out while this was publishing; run it again for what is left")
             more = self._round(publisher, source)
@@ -357,11 +369,11 @@ class Relay:
         """What comes before it is published; nothing is skipped."""
         if isinstance(fault, Unpublishable):
             self.poison_position = fault.position
-        news = str(fault) != str(self.poison) or bool(self.pulse.waits_for)
         self.pulse.waiting.go_on()
-        if news:
+        if str(fault) != self._stopped_because:
             event = of_event(self._event_at(self.poison_position))
             logger.error("relay stopped", at=self.poison_position, **event, because=without_values(str(fault)))
+        self._stopped_because = str(fault)
         self.poison, self._poison_since, self.state = fault, time.monotonic(), "stopped"
 
     def _stands_at_other_log(self) -> bool:
@@ -392,12 +404,12 @@ class Relay:
 
     def _go_on_after_poison(self) -> None:
         logger.info("relay goes on", after=self.poison_position)
-        self.poison, self.poison_position, self.state = None, None, "relaying"
+        self.poison, self.poison_position, self.state, self._stopped_because = None, None, "relaying", ""
 
     # -- waiting
 
     def _wait(self, waits_for: str, fault: Exception) -> None:
-        self.state = "waiting"
+        self.state, self._stopped_because = "waiting", ""
         self._poison_since = float("-inf")  # what comes back may be another database
         if isinstance(fault, KafkaAway) and self.pulse.waiting.seconds > LET_GO_SECONDS and self._lease:
             self._lease.release()
@@ -432,6 +444,10 @@ def _listening(database: Database) -> Iterator[psycopg.Connection]:
             for channel in (database.channel, database.ledger_channel):
                 listener.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
         yield listener
+
+
+def _named(partitions: Sequence[TopicPartition]) -> list[str]:
+    return [f"{partition.topic}-{partition.partition}" for partition in partitions]
 
 
 def _position_of(ce_id: str, messages: list[Message]) -> int | None:

@@ -90,6 +90,7 @@ def follow(*, once: bool, check: bool) -> None:
         inbox = Inbox(url, consumer=NAME, house=house, topics=["ledger-entries"], kafka=kafka, handlers=handlers)
         connection.execute(TABLE)
         if once:
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
             inbox.catch_up()
         else:
             for number in (signal.SIGTERM, signal.SIGINT):

@@ -116,16 +116,16 @@ def test_options_of_the_given_url_are_kept(database: Database) -> None:
         )
 
 
-def test_either_side_notices_within_half_a_minute_that_the_other_has_vanished(database: Database) -> None:
+def test_either_side_notices_within_a_minute_that_the_other_has_vanished(database: Database) -> None:
     with database.connect("writer") as connection:
         here, there = connection.info.get_parameters(), asked_of_the_server(connection)
     assert (here["keepalives_idle"], here["keepalives_interval"], here["keepalives_count"]) == ("10", "5", "4")
-    assert here["tcp_user_timeout"] == "30000"
+    assert here["tcp_user_timeout"] == "60000"
     assert there == {
         "tcp_keepalives_count": "4",
         "tcp_keepalives_idle": "10",
         "tcp_keepalives_interval": "5",
-        "tcp_user_timeout": "30000",
+        "tcp_user_timeout": "0",
     }
 
 
@@ -135,6 +135,12 @@ def test_how_long_either_side_is_patient_with_the_other_may_be_stated_in_the_url
     with Database(url, database.house).connect("writer") as connection:
         assert connection.info.get_parameters()["tcp_user_timeout"] == "7000"
         assert asked_of_the_server(connection)["tcp_user_timeout"] == "8000"
+
+
+def test_what_a_service_file_states_of_that_is_left_to_it() -> None:
+    conninfo = Database("service=prod", "west").conninfo("writer")
+    assert "tcp_user_timeout" not in conninfo
+    assert "keepalives" not in conninfo.replace("tcp_keepalives", "")
 
 
 def asked_of_the_server(connection: psycopg.Connection) -> dict[str, str]:

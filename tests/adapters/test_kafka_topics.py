@@ -78,7 +78,7 @@ def test_every_fault_is_named_with_what_to_do(kafka: Kafka) -> None:
         changes = {
             f"{house}.contracts": {"cleanup.policy": "compact"},
             f"{house}.accounts": {"retention.ms": "1000", "max.message.bytes": "2000"},
-            f"{house}.vendor-statements": {"retention.bytes": "1000000"},
+            f"{house}.vendor-statements": {"retention.bytes": "1000000", "message.timestamp.type": "CreateTime"},
         }
         admin.alter_configs(
             [ConfigResource(ConfigResourceType.TOPIC, topic, change) for topic, change in changes.items()]
@@ -93,6 +93,7 @@ def test_every_fault_is_named_with_what_to_do(kafka: Kafka) -> None:
         f"{house}.accounts: retention.ms=1000 and not -1",
         f"{house}.accounts: max.message.bytes=2000 and not 16777216",
         f"{house}.vendor-statements: retention.bytes=1000000 and not -1",
+        f"{house}.vendor-statements: message.timestamp.type=CreateTime and not LogAppendTime: change it with kafka-",
     )
     # a broker tells of a change a moment after it has taken it
     eventually(

@@ -94,14 +94,15 @@ def test_what_is_wrong_with_its_surroundings_is_said_in_one_sentence(
     assert "keep-it" not in ended.stderr
 
 
-def test_once_is_interrupted_at_once_and_says_what_stays(crm: Consumers) -> None:
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_once_is_interrupted_at_once_and_says_what_stays(crm: Consumers, how: signal.Signals) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as silent:
         crm.environment["TRAILBOOK_KAFKA_BOOTSTRAP_SERVERS"] = f"127.0.0.1:{silent.getsockname()[1]}"
         consumer = crm.start("--once", stderr=subprocess.PIPE)
         silent.settimeout(30)
         connection, _ = silent.accept()
         with connection:
-            consumer.send_signal(signal.SIGINT)
+            consumer.send_signal(how)
             _, said = consumer.communicate(timeout=10)
     assert said == b"interrupted: what was applied stays, and will not be applied again\n"
     assert consumer.returncode == 1

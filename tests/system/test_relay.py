@@ -3,7 +3,7 @@
 import signal
 import socket
 import time
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -28,14 +28,15 @@ from adapters.outgoing import Batch, Outgoing
 from adapters.places import Place
 from adapters.projectors import Projectors
 from adapters.publisher import Publisher
-from services.relay import Relay, Stopped
+from services.relay import Relay
 from tests.adapters.test_outgoing import execute, project, record
 from tests.broker import Kafka, commit, delete_topic, own_broker
 from tests.own_server import eventually, own_server, settable_clock
 from tests.projections.story import story
 from tests.system.books import settings_of
-from tests.system.program import Program
+from tests.system.program import PROGRAM, Program
 from tests.system.relaying import (
+    RelayProcess,
     caught_up,
     check_published,
     kafka_settings,
@@ -51,7 +52,7 @@ from tests.system.relaying import (
 )
 from tests.system.test_projectors_under_fire import retopic
 from tests.system.test_run import onboard
-from tests.system.under_load import ENDS_WITHIN_SECONDS, environment
+from tests.system.under_load import ENDS_WITHIN_SECONDS, environment, started
 
 
 def test_a_run_publishes_everything_once_and_the_next_one_nothing(
@@ -307,6 +308,7 @@ def test_given_a_topic_that_takes_nothing_then_that_is_said_once_and_not_with_ea
             (waiting,) = run.told("waiting")
             assert "does not permit this client to use the topic" in waiting
             assert len(run.told("relaying")) == 1
+            assert len(run.told("publishing from the beginning")) <= 1
             admin.delete_acls([ACLFilter(*denied)])
             wait_until_told(run, "relaying", times=2)
             eventually(lambda: caught_up(kafka, database), "everything is published")
@@ -461,10 +463,23 @@ def set_limit(kafka: Kafka, database: Database, max_message_bytes: int) -> None:
     eventually(lambda: limit_of(settings, topic) == max_message_bytes, "the broker knows")
 
 
-def test_given_a_word_to_stop_that_was_lost_then_it_stops_all_the_same(database: Database) -> None:
+DROPS_THE_WORD = f"""
+from services import relay
+told = relay.Relay.told_to_stop
+def dropped(*given):
+    try:
+        told(*given)
+    except relay.Stopped:
+        pass
+relay.Relay.told_to_stop = dropped
+{PROGRAM}
+"""
+
+
+def test_given_a_word_to_stop_that_was_lost_then_it_stops_all_the_same(database: Database, kafka: Kafka) -> None:
     """What a signal raises amid a destructor is dropped by Python."""
-    relay = Relay(settings_of(database), 1_000, 10.0)
-    with suppress(Stopped):
-        relay.told_to_stop(signal.SIGTERM, None)
-    with pytest.raises(Stopped):
-        relay.always()
+    with_topics(database, kafka.bootstrap_servers)
+    settings = relay_environment(database, kafka.bootstrap_servers)
+    with started(RelayProcess, ["relay", "run"], settings, DROPS_THE_WORD) as run:
+        wait_until_told(run, "relaying")
+        assert run.end() < ENDS_WITHIN_SECONDS

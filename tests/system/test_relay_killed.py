@@ -84,7 +84,7 @@ def test_killed_at_any_moment_everything_is_published_once(database: Database, k
                 run.kill()
     publish_the_rest(database, kafka)
     check_published(kafka, database)
-    assert len(check_places(kafka, database)) > times
+    check_places(kafka, database)
     assert leases(database) >= times // 2
 
 

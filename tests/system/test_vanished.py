@@ -41,17 +41,18 @@ def vanished(port: int) -> Iterator[None]:
     """Nothing gets through from or to this port."""
     if FIREWALL is None or os.geteuid() != 0:
         pytest.skip("NOT TESTED: only root's iptables can make a host vanish")
+    change = [FIREWALL, "-w", "10"]
     rules = [["INPUT", "-i", "lo", "-p", "tcp", end, str(port), "-j", "DROP"] for end in ("--dport", "--sport")]
     made = []
     try:
         for rule in rules:
-            if subprocess.run([FIREWALL, "-I", *rule], capture_output=True, check=False).returncode:
+            if subprocess.run([*change, "-I", *rule], capture_output=True, check=False).returncode:
                 pytest.skip("NOT TESTED: this machine's firewall cannot be changed")
             made.append(rule)
         yield
     finally:
-        for rule in made:
-            subprocess.run([FIREWALL, "-D", *rule], check=True)
+        ended = [subprocess.run([*change, "-D", *rule], check=False).returncode for rule in made]
+        assert not any(ended), "rules are left in the firewall of this machine"
 
 
 def test_given_a_server_that_vanishes_then_the_runner_says_what_it_waits_for_and_goes_on(database: Database) -> None:
