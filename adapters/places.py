@@ -8,10 +8,11 @@ later abort undid it (KAFKA-20734), or records on a disk.
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import suppress
 from typing import Any, NamedTuple, Self
 
 from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import KafkaError
 
 from adapters.kafka_client import connected, faults_explained
 from adapters.kafka_faults import KafkaAway
@@ -90,8 +91,8 @@ class Places:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with faults_explained(self._kafka), closing(self._consumer):
-            pass
+        with suppress(KafkaError):
+            self._consumer.close()
 
     def newest_first(self) -> Iterator[Place]:
         """The committed places.
