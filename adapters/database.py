@@ -80,8 +80,12 @@ def explained(fault_of: Callable[[psycopg.Error], DatabaseUnavailable | None]) -
         raise fault from error
 
 
-def conninfo_of(url: str, application_name: str, options: Iterable[str]) -> str:
-    """What to connect with. How soon either side takes the other for gone is ours to say where the URL does not."""
+def conninfo_of(url: str, application_name: str, options: Iterable[str], *, reads_on: bool) -> str:
+    """What to connect with. How soon either side takes the other for gone is ours to say where the URL does not.
+
+    ``reads_on``: the client takes in what it asks for without doing anything long meanwhile, so that the server may
+    take it for gone while something is on the way to it.
+    """
     stated = conninfo_to_dict(url)
     idle, interval, count = VANISHED_SECONDS // 6, VANISHED_SECONDS // 12, 4
     here: dict[str, Any] = {
@@ -90,12 +94,12 @@ def conninfo_of(url: str, application_name: str, options: Iterable[str]) -> str:
         "keepalives_count": count,
         "tcp_user_timeout": 1_000 * VANISHED_SECONDS,
     }
-    # no time for what is on the way to a client: one that takes its time with rows would be cut off
-    there = (
+    there = [
         f"-c tcp_keepalives_idle={idle}",
         f"-c tcp_keepalives_interval={interval}",
         f"-c tcp_keepalives_count={count}",
-    )
+        *([f"-c tcp_user_timeout={1_000 * VANISHED_SECONDS}"] if reads_on else []),
+    ]
     ours = {
         "options": " ".join([*there, *filter(None, [str(stated.get("options") or "")]), *options]),
         "client_encoding": "UTF8",
@@ -152,7 +156,7 @@ class Database:
             options.append(f"-c role={self.role_name(role)}")
         if role in ("writer", "relay"):
             options += _BY_INDEX
-        return conninfo_of(self.url, f"trailbook {self.house} {role}", options)
+        return conninfo_of(self.url, f"trailbook {self.house} {role}", options, reads_on=True)
 
     def connect(self, role: Role, *, autocommit: bool = False) -> psycopg.Connection:
         """A connection that acts as the role. Raises DatabaseUnavailable, InitNeeded."""

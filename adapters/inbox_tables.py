@@ -58,7 +58,8 @@ class InboxTables:
         options = ["-c timezone=UTC", f"-c idle_in_transaction_session_timeout={stuck_seconds}s"]
         if schema:
             options.append(f"-c search_path={schema}")
-        self._conninfo = conninfo_of(database_url, f"inbox {consumer}", options)
+        # a handler may take its time with rows that it reads
+        self._conninfo = conninfo_of(database_url, f"inbox {consumer}", options, reads_on=False)
         self._database = Database(database_url, "inbox")  # knows what befalls a server
         self.connect()
 

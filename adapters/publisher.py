@@ -20,7 +20,7 @@ from kafka.partitioner.default import murmur2
 from kafka.producer.future import FutureRecordMetadata, RecordMetadata
 
 from adapters.kafka_client import Contact, away, connected
-from adapters.kafka_faults import Fenced, KafkaAway, MessageTooLarge, TopicsWrong
+from adapters.kafka_faults import Fenced, KafkaAway, KafkaRefuses, MessageTooLarge, TopicsWrong
 from adapters.kafka_settings import BOOTSTRAP_MS, KafkaSettings
 from adapters.kafka_topics import (
     CREATE,
@@ -110,6 +110,8 @@ class Publisher:
         """Partitions in which a transaction hung when this publisher was opened."""
         self.lost: Sequence[TopicPartition] = ()
         """Partitions that lacked what was published there when this publisher was opened."""
+        self.unseen = ""
+        """Why it could not be seen whether anything is lost; empty where it could."""
         self.foreign: list[int] = []
         """Offsets after the last place of records under our key that are no place."""
         self._partitions: dict[str, int] = {}
@@ -318,9 +320,12 @@ class Publisher:
                 )
             self._position = place.reached.position
             self._check_topics(place)
-            while place is not None and (lost := noted.lost(place)):
-                self.lost = self.lost or lost
-                place = next(places, None)
+            try:
+                while place is not None and (lost := noted.lost(place)):
+                    self.lost = self.lost or lost
+                    place = next(places, None)
+            except KafkaRefuses as refusal:
+                self.unseen = str(refusal)
             return place
 
     def _place_at(self, reached: Reached) -> Place:

@@ -252,7 +252,7 @@ class Relay:
         """Once, however often it is begun before something comes through."""
         if publisher.foreign:
             self._noted = None  # once compacted, the topic would keep only the last record under our key
-        found = (publisher.foreign, publisher.hung, publisher.lost, publisher.repeats)
+        found = (publisher.foreign, publisher.hung, publisher.lost, publisher.unseen, publisher.repeats)
         if found == self._found:
             return
         self._found, topic = found, positions_topic(self.settings.house)
@@ -266,6 +266,8 @@ class Relay:
             because = "the broker had confirmed messages that it does not hold; some may come twice"
             lost = _named(publisher.lost)
             logger.warning("publishing again what was lost", partitions=lost, **self.place, because=because)
+        if publisher.unseen:
+            logger.warning("not looked for what the broker may have lost", because=publisher.unseen)
         if publisher.repeats:
             because = f"no place is noted in {topic}, and something was sent there before; messages may come twice"
             logger.warning("publishing from the beginning", because=because)

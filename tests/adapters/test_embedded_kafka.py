@@ -70,6 +70,15 @@ def test_a_killed_broker_comes_back_with_what_it_had_and_nothing_is_lost(own: Em
     assert [record.value for record in kafka.read(gave_up)] == [b"1", b"2"]
 
 
+def _stands_still(own: EmbeddedKafka) -> bool:
+    assert own._process is not None
+    broker = psutil.Process(own._process.pid)
+    tasks = [
+        task for one in (broker, *broker.children(recursive=True)) for task in Path(f"/proc/{one.pid}/task").iterdir()
+    ]
+    return all((task / "stat").read_text().rpartition(")")[2].split()[0] == "T" for task in tasks)
+
+
 def test_a_commit_that_raises_may_have_happened(own: EmbeddedKafka, kafka: Kafka) -> None:
     """The broker took it and did not answer in time; who starts again finds out by the position that it reads."""
     topic, relay = kafka.topic(), kafka.name("relay")
@@ -77,6 +86,7 @@ def test_a_commit_that_raises_may_have_happened(own: EmbeddedKafka, kafka: Kafka
         sent = _begin(producer, topic)
         own.signal(signal.SIGSTOP)
         try:
+            eventually(lambda: _stands_still(own), "not one of its threads runs any more")
             with pytest.raises(KafkaError, match="timed out"):
                 commit(producer, sent)
         finally:

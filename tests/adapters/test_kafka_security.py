@@ -98,6 +98,7 @@ def _users(admin: KafkaAdminClient) -> None:
     relay = ResourcePattern(ResourceType.TRANSACTIONAL_ID, f"{HOUSE}.relay")
     to_check_and_create = [(topics, ACLOperation.DESCRIBE_CONFIGS), (topics, ACLOperation.CREATE)]
     to_publish = [(topics, ACLOperation.WRITE), (positions, ACLOperation.READ), (relay, ACLOperation.WRITE)]
+    # (topics, ACLOperation.READ) is wanted too: without it the relay cannot see what the broker may have lost
     admin.create_acls(
         [
             ACL(principal, "*", operation, ACLPermissionType.ALLOW, pattern)
@@ -256,6 +257,26 @@ def test_who_may_not_see_how_topics_are_set_is_told(secured: Secured) -> None:
         finally:
             admin.delete_acls([ACLFilter(*seeing)])
     eventually(lambda: _told(settings) == "", "the right is back")
+
+
+def test_who_may_not_read_the_topics_publishes_and_is_told_what_cannot_be_seen(secured: Secured) -> None:
+    settings = secured.settings("SASL_SSL")
+    _publishes(settings)
+    topics = ResourcePattern(ResourceType.TOPIC, f"{HOUSE}.", ACLResourcePatternType.PREFIXED)
+    reading: tuple[Any, ...] = ("User:relay", "*", ACLOperation.READ, ACLPermissionType.ALLOW, topics)
+    assert "does not permit the user relay to use the topic west.deals" in _unseen(settings)
+    with closing(KafkaAdminClient(bootstrap_servers=secured.own.bootstrap_servers)) as admin:
+        admin.create_acls([ACL(*reading)])
+        try:
+            eventually(lambda: _unseen(settings) == "", "the right is there")
+        finally:
+            admin.delete_acls([ACLFilter(*reading)])
+
+
+def _unseen(settings: KafkaSettings) -> str:
+    with _publisher(settings) as publisher:
+        publisher.open()
+        return publisher.unseen
 
 
 def _told(settings: KafkaSettings) -> str:
