@@ -38,16 +38,20 @@ class Place(NamedTuple):
     topic_ids: Mapping[str, str]
     """Of each of them, as Kafka knows it: a topic of the same name with another id lacks what was published."""
     offsets: Mapping[str, Sequence[int]]
-    """Of each of them, by partition: the last message that was published there up to this place; -1: none."""
+    """Of each of them, by partition: the last message that was published there up to this place; -1: none.
+
+    Empty in a place that was noted before this was.
+    """
 
     def to_bytes(self) -> bytes:
-        noted = {
+        noted: dict[str, Any] = {
             "leader": self.leader,
             "epoch": self.epoch,
             "partitions": dict(self.partitions),
             "topic_ids": dict(self.topic_ids),
-            "offsets": {topic: list(offsets) for topic, offsets in self.offsets.items()},
         }
+        if self.offsets:
+            noted["offsets"] = {topic: list(offsets) for topic, offsets in self.offsets.items()}
         return canonical(self.reached.to_json() | noted)
 
     @classmethod
@@ -55,7 +59,7 @@ class Place(NamedTuple):
         """None for what no publisher has noted: whoever may write to the topic can write anything there."""
         try:
             told = json.loads(value or b"")
-            known = (told["leader"], told["epoch"], told["partitions"], told["topic_ids"], told["offsets"])
+            known = (told["leader"], told["epoch"], told["partitions"], told["topic_ids"], told.get("offsets", {}))
             place = cls(Reached.from_json(told), *known)
             meant = place.epoch >= 0 and place.reached.position >= 0 and place.reached.ledger_position >= 0
             meant = meant and all(type(offset) is int for offsets in place.offsets.values() for offset in offsets)

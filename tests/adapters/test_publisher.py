@@ -363,6 +363,19 @@ def test_given_nothing_left_of_what_was_published_then_everything_is_published_a
         assert not successor.repeats, "that is not why"
 
 
+def test_a_place_that_was_noted_before_places_named_messages_still_counts(
+    kafka: Kafka, house: str, partition: int
+) -> None:
+    """Or an upgrade would publish everything once more."""
+    with kafka.producer() as producer:
+        place = _noted(kafka, house)._replace(reached=_at(3), offsets={})
+        assert b"offsets" not in place.to_bytes()
+        producer.send(positions_topic(house), place.to_bytes(), key=b"relay", partition=0).get(timeout=10)
+    with _publisher(kafka, house) as successor:
+        assert successor.open() == _at(3)
+        assert (successor.foreign, list(successor.lost), successor.repeats) == ([], [], False)
+
+
 def test_what_a_topic_keeps_no_longer_is_not_lost(kafka: Kafka, house: str, partition: int) -> None:
     with kafka.admin() as admin:
         admin.delete_records({TopicPartition(f"{house}.deals", partition): -1})
